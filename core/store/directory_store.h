@@ -1,0 +1,144 @@
+// The directory store: scan orders and the active setting of each model, kept in one folder.
+//
+//   LOCK                                held by the one store that has the folder open
+//   orders/<name>/<version>.npy         as uploaded
+//   orders/<name>/<version>.inv.npy     the inverse permutation
+//   orders/<name>/<version>.json        written last: a version without it does not exist
+//   active/<model digest>.json          active setting and history
+//
+// Every file is written durably (core/base/file.h): a crash leaves the old or the new content.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/file.h"
+#include "core/base/mutex.h"
+#include "core/store/active_folder.h"
+#include "core/store/active_setting.h"
+#include "core/store/order_folder.h"
+#include "core/store/order_record.h"
+
+namespace scanserve::store {
+
+struct StoreOptions {
+  std::string folder;                     // made when it is not there (its parent must be)
+  int64_t max_orders = 1000;              // versions of all names together
+  int64_t max_bytes = int64_t{10} << 30;  // of all order files together
+};
+
+// Thread-safe. Changes wait for each other and for the disk; reads never wait for a change's disk
+// work. A change that the disk refuses is UNAVAILABLE and leaves everything as it was.
+class DirectoryStore {
+ public:
+  // Locks the folder, removes what a crash left over, and checks every order: a damaged one is
+  // told in warnings() and not served. FAILED_PRECONDITION when another process has the folder or
+  // a file in active/ is damaged; UNAVAILABLE when the folder cannot be used.
+  static absl::StatusOr<std::unique_ptr<DirectoryStore>> Open(const StoreOptions& options);
+
+  DirectoryStore(const DirectoryStore&) = delete;
+  DirectoryStore& operator=(const DirectoryStore&) = delete;
+
+  // One sentence for each thing that Open found damaged or put right.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  struct PutResult {
+    OrderRecord record;
+    bool created = false;  // false when equal content stood there already
+  };
+  // Stores `npy` under `name`: equal content (by digest) returns its version, other content adds
+  // one. INVALID_ARGUMENT for a bad name or file and over a limit of the store; ALREADY_EXISTS when
+  // `must_be_new` and the name holds other content.
+  absl::StatusOr<PutResult> Put(std::string_view name, std::string_view npy,
+                                const std::optional<order::Provenance>& provenance,
+                                bool must_be_new);
+
+  // Identity first, then all versions by name and version.
+  std::vector<OrderRecord> List() const;
+
+  // INVALID_ARGUMENT when `ref` names nothing; NOT_FOUND; FAILED_PRECONDITION when its name and
+  // digest disagree, and for a damaged order.
+  absl::StatusOr<OrderRecord> Get(const OrderRef& ref) const;
+
+  // As Get, with the order, whose digest is checked again when it is read. It is read once for as
+  // long as anyone holds it.
+  absl::StatusOr<LoadedOrder> Load(const OrderRef& ref);
+
+  // The file as it was uploaded. Errors as Get, and FAILED_PRECONDITION when it was altered.
+  absl::StatusOr<std::string> ReadNpy(const OrderRef& ref) const;
+
+  // Deletes one version, or all of the name when `version` is 0; returns how many. The numbers of
+  // deleted versions are not given again while the name has a version left. FAILED_PRECONDITION,
+  // and nothing deleted, when one is active for any model or held by anyone; a setting that stands
+  // only in the history does not hold its order.
+  absl::StatusOr<int64_t> Delete(std::string_view name, int64_t version);
+
+  // The number of the last change of an active setting, of any model; 0 before the first.
+  int64_t revision() const;
+
+  // The setting of a model, identity at revision 0 when none was ever set. `model_digest`: 64 hex
+  // digits, else INVALID_ARGUMENT; so for the calls below.
+  absl::StatusOr<ActiveSetting> GetActive(std::string_view model_digest) const;
+
+  // Earlier settings of the model, newest first, the present one left out; at most 100 are kept.
+  absl::StatusOr<std::vector<ActiveSetting>> History(std::string_view model_digest) const;
+
+  // Makes a setting active and pins the version that its order names now. Setting what is active
+  // already changes nothing. ABORTED, naming the revision that won, when `expected_revision` is
+  // given and is not that of the active setting. Errors of Get for its order; INVALID_ARGUMENT for
+  // a negative layer or more than 4096 layers. Layers past the model's and provenance of another
+  // model are the caller's to refuse.
+  absl::StatusOr<ActiveSetting> SetActive(std::string_view model_digest,
+                                          const ScanSettingRequest& request,
+                                          std::optional<int64_t> expected_revision);
+
+  // Makes the setting before the present one active, as a new entry: twice leads back.
+  // FAILED_PRECONDITION when there is none, or its order was deleted.
+  absl::StatusOr<ActiveSetting> RollBack(std::string_view model_digest,
+                                         std::optional<int64_t> expected_revision);
+
+ private:
+  // A version in the table, with what is known of it in memory.
+  struct Entry {
+    StoredOrder stored;
+    std::weak_ptr<const order::ScanOrder> loaded;
+  };
+  using Versions = std::map<int64_t, Entry>;
+
+  DirectoryStore(const StoreOptions& options, base::FileDescriptor lock);
+
+  absl::Status ReadFolders();
+  absl::StatusOr<const Entry*> Find(const OrderRef& ref) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckDeletable(const Entry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ActiveSetting> Activate(std::string_view model_digest, ScanSetting setting)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_);
+  absl::Status CheckRevision(std::string_view model_digest,
+                             std::optional<int64_t> expected_revision) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const StoreOptions options_;
+  const base::FileDescriptor lock_;
+  const OrderFolder orders_folder_;
+  const ActiveFolder active_folder_;
+  std::vector<std::string> warnings_;
+
+  // Held by a change from its checks to its end; taken before mutex_.
+  base::Mutex changes_;
+  // Guards the tables, never held while the disk works.
+  mutable base::Mutex mutex_;
+  std::map<std::string, Versions, std::less<>> orders_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::vector<ActiveSetting>, std::less<>> active_
+      ABSL_GUARDED_BY(mutex_);  // oldest first, the active one last
+  int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace scanserve::store

@@ -1,0 +1,52 @@
+// What the store says of a stored scan order, and how callers name one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/order/provenance.h"
+#include "core/order/scan_order.h"
+
+namespace scanserve::store {
+
+// The reserved name of natural order.
+inline constexpr std::string_view kIdentityName = "identity";
+
+// One stored version of a scan order. Identity is {name "identity", version 0, no digest, length
+// 0}.
+struct OrderRecord {
+  std::string name;
+  int64_t version = 0;  // 1, 2, ..
+  std::string digest;   // ScanOrder::digest()
+  int64_t length = 0;   // P
+  absl::Time created;
+  std::optional<order::Provenance> provenance;  // none when the uploader gave none
+
+  bool is_identity() const { return name == kIdentityName; }
+  friend bool operator==(const OrderRecord&, const OrderRecord&) = default;
+};
+
+// Names a version: by name (version 0 is the newest), by digest (64 hex digits), or by both, which
+// must then agree.
+struct OrderRef {
+  std::string name;
+  int64_t version = 0;
+  std::string digest;
+};
+
+// A version with its order, null for identity. The order counts as in use while it is held.
+struct LoadedOrder {
+  OrderRecord record;
+  std::shared_ptr<const order::ScanOrder> order;
+};
+
+// INVALID_ARGUMENT unless `name` is 1 to 64 of [A-Za-z0-9._-], starts with no dot and is not
+// `identity`.
+absl::Status ValidateOrderName(std::string_view name);
+
+}  // namespace scanserve::store
