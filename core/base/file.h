@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace scanserve::base {
 
@@ -41,13 +41,13 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
 // kTemporarySuffix, fsyncs it, renames it over `path` and fsyncs the folder. A crash at any point
 // leaves the old or the new content, and perhaps the neighbour. UNAVAILABLE when the system cannot
 // (disk full, read-only, gone); the old content then stands. Two writers of one path need a lock.
-absl::Status WriteFileDurably(const std::string& path, std::string_view content);
-inline constexpr std::string_view kTemporarySuffix = ".tmp~";
+absl::Status WriteFileDurably(const std::string& path, absl::string_view content);
+inline constexpr absl::string_view kTemporarySuffix = ".tmp~";
 
 // Makes renames, creations and removals inside `folder` durable. UNAVAILABLE when it cannot.
 absl::Status SyncFolder(const std::string& folder);
 
 // An UNAVAILABLE status that says what was being done (`action`), to what, and errno's text.
-absl::Status UnavailableFromErrno(std::string_view action, std::string_view path);
+absl::Status UnavailableFromErrno(absl::string_view action, absl::string_view path);
 
 }  // namespace scanserve::base

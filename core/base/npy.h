@@ -7,10 +7,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace scanserve::base {
@@ -27,7 +27,7 @@ struct NpyHeader {
 
 // Reads the header alone; the array behind it may be longer or shorter than it says.
 // `bytes` needs to hold only the start of the file up to the header's end.
-absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view bytes);
+absl::StatusOr<NpyHeader> ParseNpyHeader(absl::string_view bytes);
 
 // A matrix in row-major order.
 struct FloatMatrix {
@@ -43,10 +43,10 @@ struct FloatMatrix {
 
 // One dimension, C order, integers of 1, 2, 4 or 8 bytes in either byte order, at most
 // `max_entries` of them, and nothing behind them. Unsigned values past int64 are refused.
-absl::StatusOr<std::vector<int64_t>> ParseNpyIntegers(std::string_view npy, int64_t max_entries);
+absl::StatusOr<std::vector<int64_t>> ParseNpyIntegers(absl::string_view npy, int64_t max_entries);
 
 // Two dimensions, C order, float32 in either byte order, nothing behind it.
-absl::StatusOr<FloatMatrix> ParseNpyFloatMatrix(std::string_view npy);
+absl::StatusOr<FloatMatrix> ParseNpyFloatMatrix(absl::string_view npy);
 
 // As ParseNpyFloatMatrix for a file of at most `max_bytes`, with ReadFile's errors; messages name
 // the file.

@@ -3,7 +3,8 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace scanserve::base {
 
@@ -14,7 +15,7 @@ class Sha256 {
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
 
-  void Update(std::string_view bytes);
+  void Update(absl::string_view bytes);
   // The digest of all bytes given so far, as 64 lower-case hex digits. Call it once, last.
   std::string FinishHex();
 
@@ -23,6 +24,6 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
-std::string Sha256Hex(std::string_view bytes);
+std::string Sha256Hex(absl::string_view bytes);
 
 }  // namespace scanserve::base

@@ -29,6 +29,10 @@ struct Provenance {
   friend bool operator==(const Provenance&, const Provenance&) = default;
 };
 
+// INVALID_ARGUMENT unless it can be kept: text of at most 256 bytes a field in valid UTF-8, finite
+// lengths, a time between the years 0 and 9999.
+absl::Status ValidateProvenance(const Provenance& provenance);
+
 nlohmann::json ProvenanceToJson(const Provenance& provenance);
 
 // INVALID_ARGUMENT naming a field that is missing or of another type; unknown fields are ignored.

@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace scanserve::order {
@@ -31,7 +31,7 @@ class ScanOrder {
 
   // From a .npy as ParseNpyIntegers reads it. INVALID_ARGUMENT naming the first entry that is out
   // of range or repeats an earlier one, for no entries, and for more than kMaxEntries.
-  static absl::StatusOr<std::shared_ptr<const ScanOrder>> FromNpy(std::string_view npy);
+  static absl::StatusOr<std::shared_ptr<const ScanOrder>> FromNpy(absl::string_view npy);
   static absl::StatusOr<std::shared_ptr<const ScanOrder>> FromEntries(
       absl::Span<const int64_t> entries);
 

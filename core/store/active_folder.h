@@ -3,11 +3,11 @@
 
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/store/active_setting.h"
 
 namespace scanserve::store {
@@ -24,7 +24,7 @@ class ActiveFolder {
   // the file that is damaged: serving another setting than the one set would be worse than none.
   absl::StatusOr<ActiveHistories> ReadAll(std::vector<std::string>& warnings) const;
 
-  absl::Status Write(std::string_view model_digest,
+  absl::Status Write(absl::string_view model_digest,
                      const std::vector<ActiveSetting>& history) const;
 
  private:

@@ -14,11 +14,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/base/file.h"
 #include "core/base/mutex.h"
 #include "core/store/active_folder.h"
@@ -56,7 +56,7 @@ class DirectoryStore {
   // Stores `npy` under `name`: equal content (by digest) returns its version, other content adds
   // one. INVALID_ARGUMENT for a bad name or file and over a limit of the store; ALREADY_EXISTS when
   // `must_be_new` and the name holds other content.
-  absl::StatusOr<PutResult> Put(std::string_view name, std::string_view npy,
+  absl::StatusOr<PutResult> Put(absl::string_view name, absl::string_view npy,
                                 const std::optional<order::Provenance>& provenance,
                                 bool must_be_new);
 
@@ -78,30 +78,30 @@ class DirectoryStore {
   // deleted versions are not given again while the name has a version left. FAILED_PRECONDITION,
   // and nothing deleted, when one is active for any model or held by anyone; a setting that stands
   // only in the history does not hold its order.
-  absl::StatusOr<int64_t> Delete(std::string_view name, int64_t version);
+  absl::StatusOr<int64_t> Delete(absl::string_view name, int64_t version);
 
   // The number of the last change of an active setting, of any model; 0 before the first.
   int64_t revision() const;
 
   // The setting of a model, identity at revision 0 when none was ever set. `model_digest`: 64 hex
   // digits, else INVALID_ARGUMENT; so for the calls below.
-  absl::StatusOr<ActiveSetting> GetActive(std::string_view model_digest) const;
+  absl::StatusOr<ActiveSetting> GetActive(absl::string_view model_digest) const;
 
   // Earlier settings of the model, newest first, the present one left out; at most 100 are kept.
-  absl::StatusOr<std::vector<ActiveSetting>> History(std::string_view model_digest) const;
+  absl::StatusOr<std::vector<ActiveSetting>> History(absl::string_view model_digest) const;
 
   // Makes a setting active and pins the version that its order names now. Setting what is active
   // already changes nothing. ABORTED, naming the revision that won, when `expected_revision` is
   // given and is not that of the active setting. Errors of Get for its order; INVALID_ARGUMENT for
   // a negative layer or more than 4096 layers. Layers past the model's and provenance of another
   // model are the caller's to refuse.
-  absl::StatusOr<ActiveSetting> SetActive(std::string_view model_digest,
+  absl::StatusOr<ActiveSetting> SetActive(absl::string_view model_digest,
                                           const ScanSettingRequest& request,
                                           std::optional<int64_t> expected_revision);
 
   // Makes the setting before the present one active, as a new entry: twice leads back.
   // FAILED_PRECONDITION when there is none, or its order was deleted.
-  absl::StatusOr<ActiveSetting> RollBack(std::string_view model_digest,
+  absl::StatusOr<ActiveSetting> RollBack(absl::string_view model_digest,
                                          std::optional<int64_t> expected_revision);
 
  private:
@@ -119,9 +119,9 @@ class DirectoryStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckDeletable(const Entry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<ActiveSetting> Activate(std::string_view model_digest, ScanSetting setting)
+  absl::StatusOr<ActiveSetting> Activate(absl::string_view model_digest, ScanSetting setting)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_);
-  absl::Status CheckRevision(std::string_view model_digest,
+  absl::Status CheckRevision(absl::string_view model_digest,
                              std::optional<int64_t> expected_revision) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -5,11 +5,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/order/scan_order.h"
 #include "core/store/order_record.h"
 
@@ -41,7 +41,7 @@ class OrderFolder {
 
   // Writes the files of a new version, the sidecar last; returns their bytes. UNAVAILABLE, and
   // nothing left behind, when the disk refuses.
-  absl::StatusOr<int64_t> Write(const OrderRecord& record, std::string_view npy,
+  absl::StatusOr<int64_t> Write(const OrderRecord& record, absl::string_view npy,
                                 const order::ScanOrder& order) const;
 
   // The file as uploaded. FAILED_PRECONDITION when it is gone or no longer has the record's digest.
@@ -50,17 +50,17 @@ class OrderFolder {
       const OrderRecord& record) const;
 
   // Removes one version but keeps its number taken.
-  absl::Status Remove(std::string_view name, int64_t version) const;
+  absl::Status Remove(absl::string_view name, int64_t version) const;
   // Removes a name with all its versions, at once.
-  absl::Status RemoveName(std::string_view name) const;
+  absl::Status RemoveName(absl::string_view name) const;
 
  private:
   absl::StatusOr<StoredVersions> ReadName(const std::string& name,
                                           std::vector<std::string>& warnings) const;
   StoredOrder ReadVersion(const std::string& name, int64_t version,
                           std::vector<std::string>& warnings) const;
-  std::string NameFolder(std::string_view name) const;
-  std::string Path(std::string_view name, int64_t version, std::string_view suffix) const;
+  std::string NameFolder(absl::string_view name) const;
+  std::string Path(absl::string_view name, int64_t version, absl::string_view suffix) const;
 
   const std::string folder_;
 };

@@ -5,9 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "core/order/provenance.h"
 #include "core/order/scan_order.h"
@@ -15,7 +15,7 @@
 namespace scanserve::store {
 
 // The reserved name of natural order.
-inline constexpr std::string_view kIdentityName = "identity";
+inline constexpr absl::string_view kIdentityName = "identity";
 
 // One stored version of a scan order. Identity is {name "identity", version 0, no digest, length
 // 0}.
@@ -47,6 +47,6 @@ struct LoadedOrder {
 
 // INVALID_ARGUMENT unless `name` is 1 to 64 of [A-Za-z0-9._-], starts with no dot and is not
 // `identity`.
-absl::Status ValidateOrderName(std::string_view name);
+absl::Status ValidateOrderName(absl::string_view name);
 
 }  // namespace scanserve::store

@@ -1,0 +1,108 @@
+#include "core/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+
+namespace scanserve::base {
+namespace {
+
+absl::Status WriteAll(int descriptor, absl::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return UnavailableFromErrno("writing", path);
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteAndSync(const std::string& path, absl::string_view content) {
+  const FileDescriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file.valid()) return UnavailableFromErrno("creating", path);
+  SCANSERVE_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
+  if (::fsync(file.get()) != 0) return UnavailableFromErrno("syncing", path);
+  return absl::OkStatus();
+}
+
+// O_NONBLOCK: opening a FIFO that nobody writes must not wait.
+absl::StatusOr<FileDescriptor> OpenForReading(const std::string& path) {
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.valid()) return file;
+  if (errno == ENOENT || errno == ENOTDIR) {
+    return absl::NotFoundError(absl::StrCat("no file ", path));
+  }
+  return UnavailableFromErrno("opening", path);
+}
+
+absl::StatusOr<int64_t> RegularFileSize(int descriptor, const std::string& path) {
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0) return UnavailableFromErrno("looking at", path);
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
+  return static_cast<int64_t>(status.st_size);
+}
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+absl::Status UnavailableFromErrno(absl::string_view action, absl::string_view path) {
+  const int error = errno;
+  return absl::UnavailableError(absl::StrCat(action, " ", path, ": ", std::strerror(error)));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+  SCANSERVE_ASSIGN_OR_RETURN(const FileDescriptor file, OpenForReading(path));
+  SCANSERVE_ASSIGN_OR_RETURN(const int64_t size, RegularFileSize(file.get(), path));
+  if (size > max_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has ", size, " bytes, the limit is ", max_bytes));
+  }
+  std::string content(static_cast<size_t>(size), '\0');
+  size_t filled = 0;
+  while (filled < content.size()) {
+    const ssize_t count = ::read(file.get(), content.data() + filled, content.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return UnavailableFromErrno("reading", path);
+    if (count == 0) break;
+    filled += static_cast<size_t>(count);
+  }
+  content.resize(filled);
+  return content;
+}
+
+absl::Status WriteFileDurably(const std::string& path, absl::string_view content) {
+  const std::string temporary = absl::StrCat(path, kTemporarySuffix);
+  absl::Status status = WriteAndSync(temporary, content);
+  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = UnavailableFromErrno("renaming to", path);
+  }
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return SyncFolder(folder.empty() ? "." : folder);
+}
+
+absl::Status SyncFolder(const std::string& folder) {
+  const FileDescriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file.valid()) return UnavailableFromErrno("opening folder", folder);
+  if (::fsync(file.get()) != 0) return UnavailableFromErrno("syncing folder", folder);
+  return absl::OkStatus();
+}
+
+}  // namespace scanserve::base
