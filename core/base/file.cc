@@ -94,12 +94,12 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
     ::unlink(temporary.c_str());
     return status;
   }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return SyncFolder(folder.empty() ? "." : folder);
+  return SyncFolder(std::filesystem::path(path).parent_path().string());
 }
 
 absl::Status SyncFolder(const std::string& folder) {
-  const FileDescriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const char* path = folder.empty() ? "." : folder.c_str();
+  const FileDescriptor file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!file.valid()) return UnavailableFromErrno("opening folder", folder);
   if (::fsync(file.get()) != 0) return UnavailableFromErrno("syncing folder", folder);
   return absl::OkStatus();

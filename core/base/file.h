@@ -40,11 +40,13 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
 // Makes `content` the whole content of `path`, durably: writes a neighbour whose name ends in
 // kTemporarySuffix, fsyncs it, renames it over `path` and fsyncs the folder. A crash at any point
 // leaves the old or the new content, and perhaps the neighbour. UNAVAILABLE when the system cannot
-// (disk full, read-only, gone); the old content then stands. Two writers of one path need a lock.
+// (disk full, read-only, gone); the old content then stands, unless only the folder's fsync failed.
+// Two writers of one path need a lock.
 absl::Status WriteFileDurably(const std::string& path, absl::string_view content);
 inline constexpr absl::string_view kTemporarySuffix = ".tmp~";
 
-// Makes renames, creations and removals inside `folder` durable. UNAVAILABLE when it cannot.
+// Makes renames, creations and removals inside `folder` durable; empty is the current folder.
+// UNAVAILABLE when it cannot.
 absl::Status SyncFolder(const std::string& folder);
 
 // An UNAVAILABLE status that says what was being done (`action`), to what, and errno's text.

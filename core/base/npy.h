@@ -12,22 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "core/base/npy_header.h"
 
 namespace scanserve::base {
-
-// What a header says of the array behind it.
-struct NpyHeader {
-  char byte_order = '<';  // '<' little, '>' big, '|' does not matter (one byte)
-  char kind = 'i';        // 'i' signed, 'u' unsigned, 'f' floating point, as NumPy names them
-  int64_t item_bytes = 0;
-  bool fortran_order = false;
-  std::vector<int64_t> shape;
-  size_t data_offset = 0;  // where the array starts
-};
-
-// Reads the header alone; the array behind it may be longer or shorter than it says.
-// `bytes` needs to hold only the start of the file up to the header's end.
-absl::StatusOr<NpyHeader> ParseNpyHeader(absl::string_view bytes);
 
 // A matrix in row-major order.
 struct FloatMatrix {

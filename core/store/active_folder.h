@@ -20,7 +20,8 @@ class ActiveFolder {
  public:
   explicit ActiveFolder(std::string folder) : folder_(std::move(folder)) {}
 
-  // Reads every model's file, and removes what interrupted writes left. FAILED_PRECONDITION naming
+  // Reads every model's file, making the folder when there is none, and removes what interrupted
+  // writes left. FAILED_PRECONDITION naming
   // the file that is damaged: serving another setting than the one set would be worse than none.
   absl::StatusOr<ActiveHistories> ReadAll(std::vector<std::string>& warnings) const;
 

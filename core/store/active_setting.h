@@ -32,6 +32,9 @@ struct ActiveSetting {
   friend bool operator==(const ActiveSetting&, const ActiveSetting&) = default;
 };
 
+// No model has as many layers.
+inline constexpr int32_t kMaxTargetLayer = 4095;
+
 // What a caller asks to be active.
 struct ScanSettingRequest {
   OrderRef order{std::string(kIdentityName), 0, ""};

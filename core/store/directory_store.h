@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +24,7 @@
 #include "core/store/active_setting.h"
 #include "core/store/order_folder.h"
 #include "core/store/order_record.h"
+#include "core/store/order_table.h"
 
 namespace scanserve::store {
 
@@ -99,45 +99,39 @@ class DirectoryStore {
                                           const ScanSettingRequest& request,
                                           std::optional<int64_t> expected_revision);
 
-  // Makes the setting before the present one active, as a new entry: twice leads back.
-  // FAILED_PRECONDITION when there is none, or its order was deleted.
+  // Makes the setting before the present one active, as a new entry, so that twice leads back;
+  // before the first activation there was identity. FAILED_PRECONDITION when nothing was ever
+  // activated, or the order was deleted; ABORTED as SetActive.
   absl::StatusOr<ActiveSetting> RollBack(absl::string_view model_digest,
                                          std::optional<int64_t> expected_revision);
 
  private:
-  // A version in the table, with what is known of it in memory.
-  struct Entry {
-    StoredOrder stored;
-    std::weak_ptr<const order::ScanOrder> loaded;
-  };
-  using Versions = std::map<int64_t, Entry>;
-
   DirectoryStore(const StoreOptions& options, base::FileDescriptor lock);
 
   absl::Status ReadFolders();
-  absl::StatusOr<const Entry*> Find(const OrderRef& ref) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckDeletable(const Entry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<ActiveSetting> Activate(absl::string_view model_digest, ScanSetting setting)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_);
-  absl::Status CheckRevision(absl::string_view model_digest,
-                             std::optional<int64_t> expected_revision) const
+  absl::Status CheckNotActive(const OrderRecord& record) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Oldest first, the active one last; identity at revision 0 alone before the first activation.
+  std::vector<ActiveSetting> HistoryOf(absl::string_view model_digest) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ScanSetting> Pin(const ScanSettingRequest& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ActiveSetting> Activate(absl::string_view model_digest, ScanSetting setting)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const StoreOptions options_;
   const base::FileDescriptor lock_;
-  const OrderFolder orders_folder_;
+  const OrderFolder order_folder_;
   const ActiveFolder active_folder_;
   std::vector<std::string> warnings_;
 
   // Held by a change from its checks to its end; taken before mutex_.
-  base::Mutex changes_;
-  // Guards the tables, never held while the disk works.
+  base::Mutex changes_ ABSL_ACQUIRED_BEFORE(mutex_);
+  // Guards what is in memory; never held while the disk works, but for Open.
   mutable base::Mutex mutex_;
-  std::map<std::string, Versions, std::less<>> orders_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::vector<ActiveSetting>, std::less<>> active_
-      ABSL_GUARDED_BY(mutex_);  // oldest first, the active one last
+  OrderTable orders_ ABSL_GUARDED_BY(mutex_);
+  ActiveHistories active_ ABSL_GUARDED_BY(mutex_);
   int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

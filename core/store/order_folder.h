@@ -35,9 +35,13 @@ class OrderFolder {
  public:
   explicit OrderFolder(std::string folder) : folder_(std::move(folder)) {}
 
-  // Reads and checks every version, and removes what interrupted changes left. What is damaged or
+  // Reads and checks every version, making the folder when there is none, and removes what
+  // interrupted changes left. What is damaged or
   // strange goes into `warnings`, one sentence each. UNAVAILABLE when the folder cannot be read.
   absl::StatusOr<StoredOrders> ReadAll(std::vector<std::string>& warnings) const;
+
+  // About what Write will take, a little more rather than less.
+  static int64_t BytesNeeded(absl::string_view npy, const order::ScanOrder& order);
 
   // Writes the files of a new version, the sidecar last; returns their bytes. UNAVAILABLE, and
   // nothing left behind, when the disk refuses.
@@ -59,6 +63,8 @@ class OrderFolder {
                                           std::vector<std::string>& warnings) const;
   StoredOrder ReadVersion(const std::string& name, int64_t version,
                           std::vector<std::string>& warnings) const;
+  absl::StatusOr<StoredOrder> CheckVersion(const std::string& name, int64_t version,
+                                           std::vector<std::string>& warnings) const;
   std::string NameFolder(absl::string_view name) const;
   std::string Path(absl::string_view name, int64_t version, absl::string_view suffix) const;
 

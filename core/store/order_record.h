@@ -49,4 +49,10 @@ struct LoadedOrder {
 // `identity`.
 absl::Status ValidateOrderName(absl::string_view name);
 
+// Whether `text` is a SHA-256 as 64 lower-case hex digits.
+bool IsDigest(absl::string_view text);
+
+// A caller's text as it may stand in a message or a log: escaped, cut to 64 bytes, in quotes.
+std::string QuotedForMessage(absl::string_view text);
+
 }  // namespace scanserve::store

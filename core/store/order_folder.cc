@@ -1,0 +1,241 @@
+#include "core/store/order_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "core/base/file.h"
+#include "core/base/npy.h"
+#include "core/base/status_macros.h"
+#include "core/order/json_field.h"
+#include "core/store/folder_listing.h"
+#include "nlohmann/json.hpp"
+
+namespace scanserve::store {
+namespace {
+
+constexpr absl::string_view kNpy = ".npy";
+constexpr absl::string_view kInverse = ".inv.npy";
+constexpr absl::string_view kSidecar = ".json";
+constexpr absl::string_view kRemoved = ".removed~";  // no order's name starts with a dot
+constexpr int64_t kMaxSidecarBytes = 1 << 16;
+constexpr int64_t kFormat = 1;
+
+std::string SidecarText(const OrderRecord& record) {
+  nlohmann::json json = {{"format", kFormat},         {"name", record.name},
+                         {"version", record.version}, {"digest", record.digest},
+                         {"length", record.length},   {"created", order::JsonTime(record.created)}};
+  if (record.provenance) json["provenance"] = order::ProvenanceToJson(*record.provenance);
+  return json.dump(2) + "\n";
+}
+
+// Stands in place of the sidecar once the version is deleted.
+std::string TombstoneText() {
+  return nlohmann::json({{"format", kFormat}, {"deleted", true}}).dump() + "\n";
+}
+
+absl::StatusOr<StoredOrder> ParseSidecar(absl::string_view text) {
+  const nlohmann::json json =
+      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  int64_t format = 0;
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "format", format));
+  if (format != kFormat) {
+    return absl::InvalidArgumentError(absl::StrCat("format ", format, ", expected ", kFormat));
+  }
+  StoredOrder stored;
+  if (json.contains("deleted")) {
+    stored.state = StoredOrder::State::kDeleted;
+    return stored;
+  }
+  OrderRecord& record = stored.record;
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "name", record.name));
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "version", record.version));
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "digest", record.digest));
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "length", record.length));
+  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "created", record.created));
+  if (json.contains("provenance")) {
+    SCANSERVE_ASSIGN_OR_RETURN(record.provenance, order::ProvenanceFromJson(json["provenance"]));
+  }
+  return stored;
+}
+
+// The version whose file with this suffix `file` is, 0 when it is none.
+int64_t VersionOf(absl::string_view file, absl::string_view suffix) {
+  int64_t version = 0;
+  if (!absl::ConsumeSuffix(&file, suffix) || !absl::SimpleAtoi(file, &version)) return 0;
+  return version > 0 && file == absl::StrCat(version) ? version : 0;
+}
+
+// Whether an interrupted change left `file`: a version begins with its sidecar, written last, and
+// ends with its tombstone, written first.
+bool IsLeftover(absl::string_view file, const StoredVersions& versions) {
+  if (absl::EndsWith(file, base::kTemporarySuffix)) return true;
+  const int64_t version = std::max(VersionOf(file, kNpy), VersionOf(file, kInverse));
+  if (version == 0) return false;
+  const auto found = versions.find(version);
+  return found == versions.end() || found->second.state == StoredOrder::State::kDeleted;
+}
+
+}  // namespace
+
+std::string OrderFolder::NameFolder(absl::string_view name) const {
+  return absl::StrCat(folder_, "/", name);
+}
+
+std::string OrderFolder::Path(absl::string_view name, int64_t version,
+                              absl::string_view suffix) const {
+  return absl::StrCat(folder_, "/", name, "/", version, suffix);
+}
+
+absl::StatusOr<StoredOrders> OrderFolder::ReadAll(std::vector<std::string>& warnings) const {
+  SCANSERVE_RETURN_IF_ERROR(MakeFolder(folder_));
+  SCANSERVE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
+  StoredOrders orders;
+  for (const std::string& name : names) {
+    if (absl::StartsWith(name, kRemoved)) {
+      SCANSERVE_RETURN_IF_ERROR(RemoveAll(NameFolder(name)));
+    } else if (!ValidateOrderName(name).ok() || !std::filesystem::is_directory(NameFolder(name))) {
+      warnings.push_back(absl::StrCat(NameFolder(name), " is no order's folder: left alone"));
+    } else {
+      SCANSERVE_ASSIGN_OR_RETURN(StoredVersions versions, ReadName(name, warnings));
+      if (!versions.empty()) orders.emplace(name, std::move(versions));
+    }
+  }
+  return orders;
+}
+
+absl::StatusOr<StoredVersions> OrderFolder::ReadName(const std::string& name,
+                                                     std::vector<std::string>& warnings) const {
+  SCANSERVE_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListFolder(NameFolder(name)));
+  StoredVersions versions;
+  bool any_left = false;
+  for (const std::string& file : files) {
+    const int64_t version = VersionOf(file, kSidecar);
+    if (version == 0) continue;
+    const StoredOrder stored = ReadVersion(name, version, warnings);
+    any_left |= stored.state != StoredOrder::State::kDeleted;
+    versions.emplace(version, stored);
+  }
+  for (const std::string& file : files) {
+    if (!IsLeftover(file, versions) && (any_left || VersionOf(file, kSidecar) == 0)) continue;
+    SCANSERVE_RETURN_IF_ERROR(RemoveAll(absl::StrCat(NameFolder(name), "/", file)));
+  }
+  if (any_left) return versions;
+  if (::rmdir(NameFolder(name).c_str()) != 0) {
+    warnings.push_back(absl::StrCat(NameFolder(name), " holds no order: left alone"));
+  }
+  return StoredVersions();
+}
+
+StoredOrder OrderFolder::ReadVersion(const std::string& name, int64_t version,
+                                     std::vector<std::string>& warnings) const {
+  absl::StatusOr<StoredOrder> stored = CheckVersion(name, version, warnings);
+  if (!stored.ok()) {
+    warnings.push_back(absl::StrCat("order ", name, " version ", version,
+                                    " is damaged and not served: ", stored.status().message()));
+    stored = StoredOrder{StoredOrder::State::kDamaged, {}, 0};
+  }
+  stored->record.name = name;
+  stored->record.version = version;
+  return *std::move(stored);
+}
+
+absl::StatusOr<StoredOrder> OrderFolder::CheckVersion(const std::string& name, int64_t version,
+                                                      std::vector<std::string>& warnings) const {
+  SCANSERVE_ASSIGN_OR_RETURN(const std::string sidecar,
+                             base::ReadFile(Path(name, version, kSidecar), kMaxSidecarBytes));
+  SCANSERVE_ASSIGN_OR_RETURN(StoredOrder stored, ParseSidecar(sidecar));
+  if (stored.state == StoredOrder::State::kDeleted) return stored;
+  if (stored.record.name != name || stored.record.version != version) {
+    return absl::InvalidArgumentError("the sidecar is that of another order");
+  }
+  SCANSERVE_ASSIGN_OR_RETURN(const std::string npy, ReadNpy(stored.record));
+  SCANSERVE_ASSIGN_OR_RETURN(const auto order, order::ScanOrder::FromNpy(npy));
+  if (order->size() != stored.record.length) {
+    return absl::InvalidArgumentError("the sidecar states another length");
+  }
+  const std::string inverse = base::FormatNpyIntegers(order::Inverse(order->pi()));
+  const std::string inverse_path = Path(name, version, kInverse);
+  if (base::ReadFile(inverse_path, order::ScanOrder::kMaxNpyBytes).value_or("") != inverse) {
+    SCANSERVE_RETURN_IF_ERROR(base::WriteFileDurably(inverse_path, inverse));
+    warnings.push_back(absl::StrCat(inverse_path, " was missing or wrong: written anew"));
+  }
+  stored.bytes = static_cast<int64_t>(sidecar.size() + npy.size() + inverse.size());
+  return stored;
+}
+
+int64_t OrderFolder::BytesNeeded(absl::string_view npy, const order::ScanOrder& order) {
+  constexpr int64_t kSidecarAndHeader = 16 << 10;
+  return static_cast<int64_t>(npy.size()) + order.size() * 8 + kSidecarAndHeader;
+}
+
+absl::StatusOr<int64_t> OrderFolder::Write(const OrderRecord& record, absl::string_view npy,
+                                           const order::ScanOrder& order) const {
+  const std::string inverse = base::FormatNpyIntegers(order::Inverse(order.pi()));
+  const std::string sidecar = SidecarText(record);
+  const auto write = [&]() -> absl::Status {
+    SCANSERVE_RETURN_IF_ERROR(MakeFolder(NameFolder(record.name)));
+    const auto path = [&](absl::string_view suffix) {
+      return Path(record.name, record.version, suffix);
+    };
+    SCANSERVE_RETURN_IF_ERROR(base::WriteFileDurably(path(kNpy), npy));
+    SCANSERVE_RETURN_IF_ERROR(base::WriteFileDurably(path(kInverse), inverse));
+    return base::WriteFileDurably(path(kSidecar), sidecar);
+  };
+  const absl::Status status = write();
+  if (status.ok()) return static_cast<int64_t>(sidecar.size() + npy.size() + inverse.size());
+  for (const absl::string_view suffix : {kSidecar, kInverse, kNpy}) {
+    ::unlink(Path(record.name, record.version, suffix).c_str());
+  }
+  ::rmdir(NameFolder(record.name).c_str());  // goes only when no other version is in it
+  return status;
+}
+
+absl::StatusOr<std::string> OrderFolder::ReadNpy(const OrderRecord& record) const {
+  const std::string path = Path(record.name, record.version, kNpy);
+  absl::StatusOr<std::string> npy = base::ReadFile(path, order::ScanOrder::kMaxNpyBytes);
+  if (absl::IsUnavailable(npy.status())) return npy;
+  if (npy.ok()) {
+    const auto order = order::ScanOrder::FromNpy(*npy);
+    if (order.ok() && (*order)->digest() == record.digest) return npy;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " no longer holds the order with digest ", record.digest.substr(0, 12)));
+}
+
+absl::StatusOr<std::shared_ptr<const order::ScanOrder>> OrderFolder::ReadOrder(
+    const OrderRecord& record) const {
+  SCANSERVE_ASSIGN_OR_RETURN(const std::string npy, ReadNpy(record));
+  return order::ScanOrder::FromNpy(npy);
+}
+
+absl::Status OrderFolder::Remove(absl::string_view name, int64_t version) const {
+  SCANSERVE_RETURN_IF_ERROR(base::WriteFileDurably(Path(name, version, kSidecar), TombstoneText()));
+  // The tombstone stands: files that cannot be removed now are removed at the next start.
+  RemoveAll(Path(name, version, kInverse)).IgnoreError();
+  RemoveAll(Path(name, version, kNpy)).IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status OrderFolder::RemoveName(absl::string_view name) const {
+  const std::string doomed = absl::StrCat(folder_, "/", kRemoved, name);
+  SCANSERVE_RETURN_IF_ERROR(RemoveAll(doomed));
+  if (::rename(NameFolder(name).c_str(), doomed.c_str()) != 0) {
+    return base::UnavailableFromErrno("removing", NameFolder(name));
+  }
+  const absl::Status synced = base::SyncFolder(folder_);
+  if (!synced.ok()) {
+    (void)::rename(doomed.c_str(), NameFolder(name).c_str());
+    return synced;
+  }
+  RemoveAll(doomed).IgnoreError();  // else at the next start
+  return absl::OkStatus();
+}
+
+}  // namespace scanserve::store
