@@ -41,7 +41,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// As std::condition_variable: wake-ups can be spurious, so callers wait in a loop on their condition.
+// As std::condition_variable: wake-ups can be spurious, so callers wait in a loop on their
+// condition.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

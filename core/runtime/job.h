@@ -1,0 +1,44 @@
+// One request's work as the engine sees it: what to read next, and what to do with the results.
+//
+// All calls come from the engine's thread. A job pushes its events into its stream; the engine
+// pushes Started before the first reading and Ended after the last.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "core/runtime/reading.h"
+#include "core/runtime/request.h"
+#include "core/runtime/request_stream.h"
+
+namespace scanserve::runtime {
+
+class Job {
+ public:
+  virtual ~Job() = default;
+
+  virtual const RequestBasics& basics() const = 0;
+  // Tokens that it will read at most before it decodes: what the queue counts.
+  virtual int64_t prompt_tokens() const = 0;
+  // Bytes that it will collect before it can deliver.
+  virtual int64_t collected_bytes() const { return 0; }
+
+  // What to read next; nothing when the job is done. Called when the one before has been read.
+  virtual std::optional<Reading> NextReading() = 0;
+
+  // Whether the logits at a position of the present reading are needed; if so, they come by
+  // OnLogits.
+  virtual bool WantsLogits(int64_t position) const = 0;
+  virtual void OnLogits(int64_t position, absl::Span<const float> logits) = 0;
+
+  // The hidden states that are needed, if any. For kFinalNorm `layer` is 0.
+  virtual std::optional<HiddenStateKind> hidden_kind() const { return std::nullopt; }
+  virtual bool WantsHidden(int64_t /*layer*/, int64_t /*position*/) const { return false; }
+  virtual void OnHidden(int64_t /*layer*/, int64_t /*position*/, absl::Span<const float> /*row*/) {}
+
+  // True once a token was chosen; the engine notes the time.
+  virtual bool has_first_token() const { return false; }
+};
+
+}  // namespace scanserve::runtime

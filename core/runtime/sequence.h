@@ -1,0 +1,38 @@
+// A request between its submission and its end, and the engine's memory of how far it is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "core/base/aligned_buffer.h"
+#include "core/model/mamba.h"
+#include "core/runtime/job.h"
+#include "core/runtime/reading.h"
+#include "core/runtime/request_stream.h"
+
+namespace scanserve::runtime {
+
+// Belongs to the engine's thread once it has left the queue.
+struct Sequence {
+  std::unique_ptr<Job> job;
+  std::shared_ptr<RequestStream> stream;
+  absl::Time submitted;
+  absl::Time first_token = absl::InfiniteFuture();
+  // When its reader's queue was found full; InfiniteFuture while it has room.
+  absl::Time paused_since = absl::InfiniteFuture();
+
+  // Its state slot, while it runs.
+  std::unique_ptr<model::SequenceState> state;
+  Reading reading;
+  // Tokens of the reading that are read; in a pass layer by layer, those of the present layer.
+  int64_t tokens_read = 0;
+  // Of a pass layer by layer: the present layer (the layer count: its outputs), and the residual of
+  // all tokens, [tokens, hidden].
+  int64_t layer = 0;
+  base::AlignedBuffer residual;
+
+  int64_t tokens_left() const { return reading.size() - tokens_read; }
+};
+
+}  // namespace scanserve::runtime
