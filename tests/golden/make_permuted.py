@@ -35,7 +35,7 @@ DECODED_CASES = [1, 3, 4, 6]
 
 
 def make_orders():
-    """The orders by name: random ones, and one that swaps the members of each pair of neighbours."""
+    """The orders by name: random ones, and one that swaps neighbours pair by pair."""
     orders = {}
     for length in [24, 64, 160]:
         orders[f"random{length}"] = np.random.default_rng(length).permutation(length)
