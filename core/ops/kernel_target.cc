@@ -1,5 +1,6 @@
 #include "core/ops/kernel_target.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/base/check.h"
@@ -27,28 +28,23 @@ std::string_view KernelTargetName() {
 }
 
 std::vector<std::string_view> SupportedKernelTargets() {
+  // What the processor has, before any choice for a test.
+  static const int64_t supported = hwy::SupportedTargets() | HWY_SCALAR;
   std::vector<std::string_view> names;
   for (const NamedTarget& target : kTargets) {
-    const bool always = target.target == HWY_SCALAR;
-    const bool compiled = (HWY_TARGETS & target.target) != 0;
-    if (compiled && (always || (hwy::SupportedTargets() & target.target) != 0)) {
-      names.push_back(target.name);
-    }
+    if ((supported & HWY_TARGETS & target.target) != 0) names.push_back(target.name);
   }
   return names;
 }
 
 void SetKernelTargetForTesting(std::string_view name) {
-  if (name.empty()) {
-    hwy::SetSupportedTargetsForTest(0);
-    return;
-  }
+  const std::vector<std::string_view> supported = SupportedKernelTargets();
+  SCANSERVE_CHECK(name.empty() || std::count(supported.begin(), supported.end(), name) == 1);
+  int64_t only = 0;
   for (const NamedTarget& target : kTargets) {
-    if (target.name != name) continue;
-    hwy::SetSupportedTargetsForTest(target.target);
-    return;
+    if (target.name == name) only = target.target;
   }
-  SCANSERVE_CHECK(false);
+  hwy::SetSupportedTargetsForTest(only);
 }
 
 }  // namespace scanserve::ops

@@ -18,7 +18,7 @@
 namespace scanserve::ops {
 namespace {
 
-// One segment's channels of one group, or of one vector of it.
+// One segment's channels of one group.
 struct ScanGroup {
   SelectiveScanSegment segment;
   const SelectiveScanParams* params;
@@ -35,79 +35,106 @@ namespace scanserve::ops {
 namespace HWY_NAMESPACE {
 namespace {
 
-inline constexpr int64_t kFastStates = 16;
-// Rows ahead of which the next cache lines are asked for: rows lie in different pages, where the
-// processor does not look ahead by itself.
-inline constexpr int64_t kPrefetchRows = 8;
+// Rows at a time. Softplus and gate are long chains of dependent operations, which only other rows'
+// chains can overlap; what lies between the passes stays in the first-level cache. Rows stand in
+// different pages, where the processor does not look ahead: the next block is asked for meanwhile.
+inline constexpr int64_t kBlockRows = 16;
+// States at a time, kept in registers while a block's rows pass.
+inline constexpr int kBlockStates = 4;
 
-// What one row does to one state of each lane; returns the sum extended by C h.
-HWY_INLINE Vec StepState(Vec delta, Vec delta_u, Vec a, float b, float c, Vec& h, Vec sum) {
-  const Vec decay = Exp2Neg(hn::Mul(delta, a));
-  h = Fma(decay, h, hn::Mul(delta_u, Constant(b)));
-  return Fma(Constant(c), h, sum);
-}
+struct Block {
+  HWY_ALIGN float delta[kBlockRows * kLanes];
+  HWY_ALIGN float delta_u[kBlockRows * kLanes];
+  HWY_ALIGN float sum[kBlockRows * kLanes];
+};
 
-// The states of one vector of channels: in registers where their number is known, else in memory.
-template <bool kFast>
-void ScanVector(const ScanGroup& group, int64_t lane) {
+HWY_INLINE void StartBlock(const ScanGroup& group, int64_t lane, int64_t row, int64_t rows,
+                           Block& block) {
   const F32 f;
   const SelectiveScanParams& params = *group.params;
-  const SelectiveScanSegment& segment = group.segment;
-  const int64_t states = kFast ? kFastStates : params.state_size;
-  const float* HWY_RESTRICT a = group.a + lane;
-  float* HWY_RESTRICT state = segment.state + lane;
   const Vec d = hn::LoadU(f, group.d + lane);
-  Vec h[kFastStates];
-  if constexpr (kFast) {
-    for (int64_t n = 0; n < kFastStates; ++n) h[n] = hn::LoadU(f, state + n * kChannelGroup);
-  }
-  const float* delta_row = segment.delta + lane;
-  const float* u_row = segment.u + lane;
-  const float* z_row = segment.z + lane;
-  const float* HWY_RESTRICT b = segment.b;
-  const float* HWY_RESTRICT c = segment.c;
-  float* y_row = segment.y + lane;
-  for (int64_t t = 0; t < segment.rows; ++t) {
-    hwy::Prefetch(delta_row + kPrefetchRows * params.delta_stride);
-    hwy::Prefetch(u_row + kPrefetchRows * params.u_stride);
-    hwy::Prefetch(z_row + kPrefetchRows * params.z_stride);
+  const float* delta_row = group.segment.delta + row * params.delta_stride + lane;
+  const float* u_row = group.segment.u + row * params.u_stride + lane;
+  const float* z_row = group.segment.z + row * params.z_stride + lane;
+  for (int64_t t = 0; t < rows; ++t) {
+    hwy::Prefetch(z_row);
+    hwy::Prefetch(delta_row + kBlockRows * params.delta_stride);
+    hwy::Prefetch(u_row + kBlockRows * params.u_stride);
     const Vec delta = Softplus(hn::LoadU(f, delta_row));
     const Vec u = hn::LoadU(f, u_row);
-    const Vec delta_u = hn::Mul(delta, u);
-    Vec sum = hn::Mul(d, u);
-    if constexpr (kFast) {
-      for (int64_t n = 0; n < kFastStates; ++n) {
-        sum = StepState(delta, delta_u, hn::LoadU(f, a + n * kChannelGroup), b[n], c[n], h[n], sum);
-      }
-    } else {
-      for (int64_t n = 0; n < states; ++n) {
-        Vec memory_h = hn::LoadU(f, state + n * kChannelGroup);
-        sum = StepState(delta, delta_u, hn::LoadU(f, a + n * kChannelGroup), b[n], c[n], memory_h,
-                        sum);
-        hn::StoreU(memory_h, f, state + n * kChannelGroup);
-      }
-    }
-    hn::StoreU(hn::Mul(sum, Silu(hn::LoadU(f, z_row))), f, y_row);
+    hn::Store(delta, f, block.delta + t * kLanes);
+    hn::Store(hn::Mul(delta, u), f, block.delta_u + t * kLanes);
+    hn::Store(hn::Mul(d, u), f, block.sum + t * kLanes);
     delta_row += params.delta_stride;
     u_row += params.u_stride;
     z_row += params.z_stride;
-    b += params.b_stride;
-    c += params.c_stride;
-    y_row += params.y_stride;
   }
-  if constexpr (kFast) {
-    for (int64_t n = 0; n < kFastStates; ++n) hn::StoreU(h[n], f, state + n * kChannelGroup);
+}
+
+// Advances states first .. first + kStates and adds C h of each to the sums, in ascending order.
+template <int kStates>
+HWY_INLINE void ScanStates(const ScanGroup& group, int64_t lane, int64_t first, int64_t row,
+                           int64_t rows, Block& block) {
+  const F32 f;
+  const int64_t b_stride = group.params->b_stride;
+  const int64_t c_stride = group.params->c_stride;
+  const float* HWY_RESTRICT b = group.segment.b + row * b_stride + first;
+  const float* HWY_RESTRICT c = group.segment.c + row * c_stride + first;
+  const float* a_first = group.a + first * kChannelGroup + lane;
+  float* h_first = group.segment.state + first * kChannelGroup + lane;
+  Vec a[kStates];
+  Vec h[kStates];
+  for (int i = 0; i < kStates; ++i) {
+    a[i] = hn::LoadU(f, a_first + i * kChannelGroup);
+    h[i] = hn::LoadU(f, h_first + i * kChannelGroup);
+  }
+  for (int64_t t = 0; t < rows; ++t, b += b_stride, c += c_stride) {
+    const Vec delta = hn::Load(f, block.delta + t * kLanes);
+    const Vec delta_u = hn::Load(f, block.delta_u + t * kLanes);
+    Vec sum = hn::Load(f, block.sum + t * kLanes);
+    Vec decay[kStates];
+    for (int i = 0; i < kStates; ++i) decay[i] = hn::Mul(delta, a[i]);
+    Exp2Neg(decay);
+    for (int i = 0; i < kStates; ++i) {
+      h[i] = Fma(decay[i], h[i], hn::Mul(delta_u, Constant(b[i])));
+    }
+    for (int i = 0; i < kStates; ++i) sum = Fma(Constant(c[i]), h[i], sum);
+    hn::Store(sum, f, block.sum + t * kLanes);
+  }
+  for (int i = 0; i < kStates; ++i) hn::StoreU(h[i], f, h_first + i * kChannelGroup);
+}
+
+HWY_INLINE void FinishBlock(const ScanGroup& group, int64_t lane, int64_t row, int64_t rows,
+                            const Block& block) {
+  const F32 f;
+  const SelectiveScanSegment& segment = group.segment;
+  const float* z_row = segment.z + row * group.params->z_stride + lane;
+  float* y_row = segment.y + row * group.params->y_stride + lane;
+  for (int64_t t = 0; t < rows; ++t) {
+    const Vec sum = hn::Load(f, block.sum + t * kLanes);
+    hn::StoreU(hn::Mul(sum, Silu(hn::LoadU(f, z_row))), f, y_row);
+    z_row += group.params->z_stride;
+    y_row += group.params->y_stride;
+  }
+}
+
+void ScanVector(const ScanGroup& group, int64_t lane) {
+  Block block;
+  const int64_t states = group.params->state_size;
+  for (int64_t row = 0; row < group.segment.rows; row += kBlockRows) {
+    const int64_t rows = std::min(kBlockRows, group.segment.rows - row);
+    StartBlock(group, lane, row, rows, block);
+    int64_t n = 0;
+    for (; n + kBlockStates <= states; n += kBlockStates) {
+      ScanStates<kBlockStates>(group, lane, n, row, rows, block);
+    }
+    for (; n < states; ++n) ScanStates<1>(group, lane, n, row, rows, block);
+    FinishBlock(group, lane, row, rows, block);
   }
 }
 
 void ScanChannelGroup(const ScanGroup& group) {
-  for (int64_t lane = 0; lane < kChannelGroup; lane += kLanes) {
-    if (group.params->state_size == kFastStates) {
-      ScanVector<true>(group, lane);
-    } else {
-      ScanVector<false>(group, lane);
-    }
-  }
+  for (int64_t lane = 0; lane < kChannelGroup; lane += kLanes) ScanVector(group, lane);
 }
 
 }  // namespace

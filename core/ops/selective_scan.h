@@ -18,7 +18,7 @@ namespace scanserve::ops {
 // Strides are floats between rows.
 struct SelectiveScanParams {
   int64_t channels;    // multiple of kChannelGroup
-  int64_t state_size;  // N >= 1; 16 is the fast one
+  int64_t state_size;  // N >= 1; multiples of 4 are the fast ones
   const float* a;      // [channels / 16][N][16], from PackScanA
   const float* d;      // [channels]
   int64_t delta_stride;

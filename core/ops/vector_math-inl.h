@@ -40,36 +40,69 @@ HWY_INLINE Vec Fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
-// 2^(whole + rest) for whole <= 0 and |rest| far below 1; zero below 2^-126. With rest = 0 the
-// largest relative error is 2e-7.
-HWY_INLINE Vec Exp2Parts(Vec whole, Vec rest) {
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low mantissa bits.
-  const Vec shifted = hn::Add(whole, Constant(12582912.0F));
-  const Vec nearest = hn::Sub(shifted, Constant(12582912.0F));
-  const Vec r = hn::Add(hn::Sub(whole, nearest), rest);
-  // 2^r on [-1/2, 1/2]: 1 + r Q(r), Q minimax of degree 4.
-  Vec p = Constant(0x1.5f48cep-10F);
-  p = Fma(p, r, Constant(0x1.3cbf6ap-7F));
-  p = Fma(p, r, Constant(0x1.c6aeecp-5F));
-  p = Fma(p, r, Constant(0x1.ebfa4ap-3F));
-  p = Fma(p, r, Constant(0x1.62e43p-1F));
-  p = Fma(p, r, Constant(1.0F));
-  const U32 bits;
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
-  const Vec power = hn::BitCast(F32(), hn::Add(hn::BitCast(bits, p), exponent));
-  return hn::IfThenZeroElse(hn::Lt(whole, Constant(-126.0F)), power);
+// x = whole + fraction with |fraction| <= 1/2, both exact, for x <= 0.
+struct Split {
+  Vec whole;
+  Vec fraction;
+};
+HWY_INLINE Split SplitNearest(Vec x) {
+#if HWY_TARGET == HWY_AVX3
+  const Vec fraction{_mm512_reduce_ps(x.raw, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  return {hn::Sub(x, fraction), fraction};
+#else
+  // At 1.5 * 2^23 the last mantissa bit is one.
+  const Vec shift = Constant(0x1.8p23F);
+  const Vec whole = hn::Sub(hn::Add(x, shift), shift);
+  return {whole, hn::Sub(x, whole)};
+#endif
 }
 
-// 2^x for x <= 0.
-HWY_INLINE Vec Exp2Neg(Vec x) { return Exp2Parts(x, hn::Zero(F32())); }
+// power * 2^whole for power near 1, or zero where that is below 2^-126.
+HWY_INLINE Vec Scale(Vec power, Vec whole) {
+#if HWY_TARGET == HWY_AVX3
+  return Vec{_mm512_scalef_ps(power.raw, whole.raw)};
+#else
+  const U32 bits;
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, hn::Add(whole, Constant(0x1.8p23F))));
+  const Vec scaled = hn::BitCast(F32(), hn::Add(hn::BitCast(bits, power), exponent));
+  return hn::IfThenZeroElse(hn::Lt(whole, Constant(-126.0F)), scaled);
+#endif
+}
 
-// e^x for x <= 0.
+// 2^r for |r| <= 1/2 as 1 + r Q(r), Q minimax of degree 4. The largest relative error is 2e-7.
+// Takes several at once, term by term: processors look too few operations ahead to overlap the
+// chains by themselves.
+template <int kCount>
+HWY_INLINE void Exp2Fractions(const Split (&splits)[kCount], Vec (&powers)[kCount]) {
+  constexpr float kCoefficients[] = {0x1.5f48cep-10F, 0x1.3cbf6ap-7F, 0x1.c6aeecp-5F,
+                                     0x1.ebfa4ap-3F,  0x1.62e43p-1F,  1.0F};
+  for (int i = 0; i < kCount; ++i) powers[i] = Constant(kCoefficients[0]);
+  for (int term = 1; term < 6; ++term) {
+    const Vec coefficient = Constant(kCoefficients[term]);
+    for (int i = 0; i < kCount; ++i) powers[i] = Fma(powers[i], splits[i].fraction, coefficient);
+  }
+}
+
+// x[i] = 2^x[i] for x[i] <= 0; zero below 2^-126.
+template <int kCount>
+HWY_INLINE void Exp2Neg(Vec (&x)[kCount]) {
+  Split splits[kCount];
+  for (int i = 0; i < kCount; ++i) splits[i] = SplitNearest(x[i]);
+  Exp2Fractions(splits, x);
+  for (int i = 0; i < kCount; ++i) x[i] = Scale(x[i], splits[i].whole);
+}
+
+// e^x for x <= 0; zero below 2^-126.
 HWY_INLINE Vec ExpNeg(Vec x) {
   const Vec log2e = Constant(0x1.715476p+0F);
   const Vec log2e_rest = Constant(0x1.4ae0cp-26F);
-  const Vec whole = hn::Mul(x, log2e);
-  const Vec rounding = Fma(x, log2e, hn::Neg(whole));
-  return Exp2Parts(whole, Fma(x, log2e_rest, rounding));
+  const Vec scaled = hn::Mul(x, log2e);
+  const Vec rounding = Fma(x, log2e, hn::Neg(scaled));
+  Split split[] = {SplitNearest(scaled)};
+  split[0].fraction = hn::Add(split[0].fraction, Fma(x, log2e_rest, rounding));
+  Vec power[1];
+  Exp2Fractions(split, power);
+  return Scale(power[0], split[0].whole);
 }
 
 // x / (1 + e^-x).
