@@ -98,8 +98,8 @@ absl::Status ReadModules(const nlohmann::json& json, const char* field,
 }
 
 template <typename Value>
-absl::Status ReadPattern(const nlohmann::json& json, const char* field,
-                         std::map<std::string, Value>& pattern) {
+absl::Status ReadPattern(const nlohmann::ordered_json& json, const char* field,
+                         std::vector<std::pair<std::string, Value>>& pattern) {
   const auto found = json.find(field);
   if (found == json.end() || found->is_null()) return absl::OkStatus();
   if (!found->is_object()) return Refused(field, *found);
@@ -113,7 +113,7 @@ absl::Status ReadPattern(const nlohmann::json& json, const char* field,
       return absl::InvalidArgumentError(absl::StrCat("field ", field, ": ", ShortJson(key), ": ",
                                                      ShortJson(value), ", expected up to ", most));
     }
-    pattern[key] = value.template get<Value>();
+    pattern.emplace_back(key, value.template get<Value>());
   }
   return absl::OkStatus();
 }
@@ -130,7 +130,8 @@ absl::Status ReadLayers(const nlohmann::json& json, std::optional<std::set<int64
 
 // A pattern's key matches a module whose name ends in it, at a dot.
 template <typename Value>
-const Value* FindPattern(const std::map<std::string, Value>& pattern, const std::string& module) {
+const Value* FindPattern(const std::vector<std::pair<std::string, Value>>& pattern,
+                         const std::string& module) {
   for (const auto& [key, value] : pattern) {
     if (RE2::FullMatch(module, absl::StrCat("(.*\\.)?(", key, ")"))) return &value;
   }
@@ -158,8 +159,10 @@ absl::StatusOr<AdapterConfig> AdapterConfig::FromJson(absl::string_view text) {
   config.alpha = alpha.value_or(config.alpha);
   SCANSERVE_ASSIGN_OR_RETURN(const auto rslora, BoolField(json, "use_rslora"));
   config.use_rslora = rslora.value_or(false);
-  SCANSERVE_RETURN_IF_ERROR(ReadPattern(json, "rank_pattern", config.rank_pattern));
-  SCANSERVE_RETURN_IF_ERROR(ReadPattern(json, "alpha_pattern", config.alpha_pattern));
+  const auto in_file_order =
+      nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  SCANSERVE_RETURN_IF_ERROR(ReadPattern(in_file_order, "rank_pattern", config.rank_pattern));
+  SCANSERVE_RETURN_IF_ERROR(ReadPattern(in_file_order, "alpha_pattern", config.alpha_pattern));
   SCANSERVE_RETURN_IF_ERROR(
       ReadModules(json, "target_modules", config.target_modules, config.target_is_pattern));
   SCANSERVE_RETURN_IF_ERROR(

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 #include "absl/strings/string_view.h"
 
@@ -20,9 +20,10 @@ struct AdapterConfig {
   double alpha = 8;
   // Scale is alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
   bool use_rslora = false;
-  // Other ranks and alphas by module name: keys match as PEFT matches them, see PatternValue().
-  std::map<std::string, int64_t> rank_pattern;
-  std::map<std::string, double> alpha_pattern;
+  // Other ranks and alphas by module: regular expressions for the end of a module's name, from a
+  // dot on or whole. As in PEFT the first in the file that matches wins.
+  std::vector<std::pair<std::string, int64_t>> rank_pattern;
+  std::vector<std::pair<std::string, double>> alpha_pattern;
   // Empty: not stated. A single entry with `target_is_pattern` is a regular expression.
   std::vector<std::string> target_modules;
   bool target_is_pattern = false;
