@@ -1,0 +1,18 @@
+// The subcommands of scanctl, one file each. Each call adds one to `program`.
+#pragma once
+
+#include "client/program.h"
+
+namespace scanserve::client {
+
+void AddGenerate(Program& program);
+void AddPerplexity(Program& program);
+void AddExtract(Program& program);
+void AddTokenize(Program& program);
+void AddDetokenize(Program& program);
+void AddOrders(Program& program);
+void AddAdapters(Program& program);
+void AddInfo(Program& program);
+void AddHealth(Program& program);
+
+}  // namespace scanserve::client

@@ -1,0 +1,79 @@
+// scanctl generate
+#include <cstdio>
+#include <memory>
+
+#include "client/scanctl/commands.h"
+#include "client/scanctl/generation_view.h"
+#include "client/scanctl/prompt_flags.h"
+#include "client/scanctl/sampling_flags.h"
+#include "client/scanctl/scan_flags.h"
+#include "scanserve/v1/inference_service.grpc.pb.h"
+
+namespace scanserve::client {
+namespace {
+
+struct GenerateFlags {
+  PromptFlags prompt;
+  SamplingFlags sampling;
+  ScanFlags scan;
+  std::string request_id;
+  std::string unit_key;
+  bool stats = false;
+};
+
+absl::Status ShowJson(Session& session, const v1::GenerateResponse& response) {
+  const auto event = EventToJson(response);
+  return event ? session.output.Write(JsonLine(*event)) : absl::OkStatus();
+}
+
+absl::Status Generate(Session& session, const GenerateFlags& flags) {
+  v1::GenerateRequest request;
+  SCANSERVE_ASSIGN_OR_RETURN(*request.mutable_prompt(), ReadPrompt(flags.prompt, true));
+  *request.mutable_scan() = ScanChoiceOf(flags.scan);
+  *request.mutable_adapter() = AdapterChoiceOf(flags.scan);
+  *request.mutable_sampling() = SamplingOf(flags.sampling);
+  request.set_request_id(flags.request_id);
+  request.set_unit_key(flags.unit_key);
+
+  v1::InferenceService::Stub stub(session.connection.channel());
+  Call call(session.connection);
+  const auto reader = stub.Generate(call.context(), request);
+  GenerationView view(session);
+  v1::GenerateResponse response;
+  absl::Status shown;
+  while (shown.ok() && reader->Read(&response)) {
+    shown = session.json ? ShowJson(session, response) : view.Show(response);
+  }
+  if (!shown.ok()) call.context()->TryCancel();
+  const grpc::Status status = reader->Finish();
+  SCANSERVE_RETURN_IF_ERROR(shown);
+  SCANSERVE_RETURN_IF_ERROR(session.connection.FromGrpc(status));
+  if (flags.stats && !session.json) {
+    const std::string text = LayoutFields(view.Statistics(), session.terminal.error_colour);
+    std::fputs(text.c_str(), stderr);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddGenerate(Program& program) {
+  auto flags = std::make_shared<GenerateFlags>();
+  CLI::App& app = *program.app.add_subcommand("generate", "Continue a prompt");
+  AddPromptFlags(app, flags->prompt);
+  AddSamplingFlags(app, flags->sampling);
+  AddScanFlags(app, flags->scan);
+  app.add_option("--request-id", flags->request_id, "For the server's log")->type_name("ID");
+  app.add_option("--unit-key", flags->unit_key, "Groups requests in experiments")->type_name("KEY");
+  app.add_flag("--stats", flags->stats, "Times and counts on standard error");
+  app.footer(
+      "Text read from a file or standard input loses its last line break. With --json:\n"
+      "one line for each event.\n\n"
+      "Example:\n"
+      "  scanctl generate \"The city was founded in\" --max-new-tokens 40 --seed 7");
+  app.callback([flags, &program] {
+    program.command = [flags](Session& session) { return Generate(session, *flags); };
+  });
+}
+
+}  // namespace scanserve::client

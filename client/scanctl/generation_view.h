@@ -1,0 +1,46 @@
+// Shows the events of a Generate call as text.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/program.h"
+#include "client/table.h"
+#include "scanserve/v1/inference_service.pb.h"
+
+namespace scanserve::client {
+
+// One continuation is written as it arrives; several are written one after the other, each under
+// its number, as soon as those before it are finished. Log probabilities follow each as a table.
+class GenerationView {
+ public:
+  explicit GenerationView(Session& session) : session_(session) {}
+
+  absl::Status Show(const v1::GenerateResponse& response);
+  // What --stats says, once the call has ended.
+  Fields Statistics() const;
+
+ private:
+  struct Choice {
+    std::string unwritten;
+    bool ends_line = true;
+    v1::GenerateDelta logprobs;
+    v1::GenerateFinished finished;
+    bool done = false;
+  };
+
+  absl::Status ShowDelta(const v1::GenerateDelta& delta);
+  absl::Status WriteCurrent();
+  absl::Status EndCurrent(Choice& choice);
+  std::string LogprobTable(const v1::GenerateDelta& delta) const;
+
+  Session& session_;
+  v1::GenerateStarted started_;
+  v1::GenerateSummary summary_;
+  std::map<int32_t, Choice> choices_;
+  int32_t current_ = 0;  // the choice that is being written
+  bool current_titled_ = false;
+};
+
+}  // namespace scanserve::client
