@@ -1,0 +1,74 @@
+// What all calls share: model, adapters, scan orders, engine, and the threads that serve calls.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "core/model/language_model.h"
+#include "core/runtime/engine.h"
+#include "core/store/directory_store.h"
+#include "server/adapter_table.h"
+#include "server/lifecycle.h"
+#include "server/scan_selector.h"
+#include "server/server_options.h"
+#include "server/task_thread.h"
+
+namespace scanserve::server {
+
+// No server message is larger.
+inline constexpr int64_t kMaxServerMessageBytes = int64_t{1} << 20;
+
+// Made before the port opens; outlives every call. Thread-safe.
+class Backend {
+ public:
+  // Loads model and adapters and opens the store; the errors are sentences for the operator.
+  // `lifecycle` outlives the backend.
+  static absl::StatusOr<std::unique_ptr<Backend>> Create(const ServerOptions& options,
+                                                         Lifecycle& lifecycle);
+
+  const ServerOptions& options() const { return options_; }
+  const RequestLimits& limits() const { return options_.limits; }
+  Lifecycle& lifecycle() { return lifecycle_; }
+  const model::LanguageModel& model() const { return *model_; }
+  const AdapterTable& adapters() const { return adapters_; }
+  store::DirectoryStore& store() { return *store_; }
+  const store::DirectoryStore& store() const { return *store_; }
+  ScanSelector& scans() { return *scans_; }
+  const ScanSelector& scans() const { return *scans_; }
+  runtime::Engine& engine() { return *engine_; }
+  absl::Time started() const { return started_; }
+
+  // Turns engine events into messages: posted to from the engine's thread, which must not wait for
+  // gRPC.
+  void Deliver(std::function<void()> task);
+  // Tokenizes texts that are too long for gRPC's own threads.
+  TaskThread& tokenizing() { return tokenizing_; }
+  // Changes the store, which waits for the disk.
+  TaskThread& storing() { return storing_; }
+  // Uploads that are open now.
+  std::atomic<int32_t>& open_uploads() { return open_uploads_; }
+
+  // Runs one short generation, so that the first client does not wait for what happens once.
+  absl::Status WarmUp();
+
+ private:
+  Backend(const ServerOptions& options, Lifecycle& lifecycle);
+
+  const ServerOptions options_;
+  Lifecycle& lifecycle_;
+  const absl::Time started_;
+  std::shared_ptr<const model::LanguageModel> model_;
+  AdapterTable adapters_;
+  std::unique_ptr<store::DirectoryStore> store_;
+  std::unique_ptr<ScanSelector> scans_;
+  std::atomic<int32_t> open_uploads_{0};
+  // The threads go before what they use; the engine goes first of all, since it posts to one of
+  // them.
+  TaskThread delivery_;
+  TaskThread tokenizing_;
+  TaskThread storing_;
+  std::unique_ptr<runtime::Engine> engine_;
+};
+
+}  // namespace scanserve::server

@@ -1,0 +1,76 @@
+// What every RPC goes through: request id, admission, deadline, one line in the log, status
+// mapping.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "core/base/mutex.h"
+#include "server/lifecycle.h"
+
+namespace grpc {
+class CallbackServerContext;
+class Status;
+}  // namespace grpc
+
+namespace scanserve::server {
+
+// `client_id` when it is 1 to 64 of [A-Za-z0-9._-], else a new one.
+std::string RequestId(absl::string_view client_id);
+
+// One RPC from arrival to its last reaction. Belongs to the RPC's reactor and goes with it.
+// Not thread-safe, but for EndEarly, Kill, expires and set_expires.
+class Call final : public OpenCall {
+ public:
+  // `method` outlives the call. `max_duration` counts from now.
+  Call(Lifecycle& lifecycle, absl::string_view method, grpc::CallbackServerContext* context,
+       absl::Duration max_duration);
+  ~Call() override;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // Registers the call. `end_early`, which may be null, is called once at most, by EndEarly, on
+  // another thread. UNAVAILABLE when the server is stopping.
+  absl::Status Admit(std::function<void(const absl::Status&)> end_early);
+
+  void TakeId(absl::string_view client_id) { id_ = RequestId(client_id); }
+  const std::string& id() const { return id_; }
+
+  // The client's, or the longest that a request may take, whichever is first.
+  absl::Time deadline() const { return deadline_; }
+  absl::Time arrived() const { return arrived_; }
+
+  // For the log.
+  void CountPromptTokens(int64_t tokens) { prompt_tokens_ += tokens; }
+  void CountGeneratedTokens(int64_t tokens) { generated_tokens_ += tokens; }
+
+  // Writes the log line and maps the status. Once, and as the call's last act.
+  grpc::Status End(const absl::Status& status);
+
+  void EndEarly(const absl::Status& status) override;
+  void Kill() override;
+  absl::Time expires() const override;
+  // Instead of a little after the deadline.
+  void set_expires(absl::Time time);
+
+ private:
+  Lifecycle& lifecycle_;
+  const absl::string_view method_;
+  grpc::CallbackServerContext* const context_;
+  const absl::Time arrived_;
+  const absl::Time deadline_;
+  std::string id_;
+  bool registered_ = false;
+  std::function<void(const absl::Status&)> end_early_;
+  std::atomic<bool> ending_early_{false};
+  int64_t prompt_tokens_ = 0;
+  int64_t generated_tokens_ = 0;
+  mutable base::Mutex mutex_;
+  absl::Time expires_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace scanserve::server

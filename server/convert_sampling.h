@@ -1,0 +1,25 @@
+// Sampling parameters between the wire and the engine, with their defaults.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "core/model/generation_config.h"
+#include "core/runtime/sampling_parameters.h"
+#include "scanserve/v1/inference_service.pb.h"
+#include "server/server_options.h"
+
+namespace scanserve::server {
+
+// An unset field takes the value of `defaults` (the model's generation_config.json), else Hugging
+// Face's. Sampling is on when `do_sample` says so; where the request does not, a temperature in it
+// decides, then `defaults`. Off means greedy: temperature 0. `fresh_seed` is used when the request
+// names none. INVALID_ARGUMENT names the field, its value and the limit.
+absl::StatusOr<runtime::SamplingParameters> SamplingFromProto(
+    const v1::SamplingParameters& proto, const model::GenerationConfig& defaults,
+    int64_t vocabulary, const RequestLimits& limits, uint64_t fresh_seed);
+
+// The values in force, each set.
+v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling);
+
+}  // namespace scanserve::server

@@ -1,0 +1,126 @@
+#include "server/generate_call.h"
+
+#include <optional>
+#include <random>
+#include <utility>
+#include <variant>
+
+#include "core/base/status_macros.h"
+#include "server/convert_generation.h"
+#include "server/convert_sampling.h"
+#include "server/convert_time.h"
+#include "server/engine_stream_call.h"
+#include "server/field_checks.h"
+#include "server/prompt_reader.h"
+#include "server/request_setting.h"
+
+namespace scanserve::server {
+namespace {
+
+uint64_t FreshSeed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
+ public:
+  GenerateCall(Backend& backend, grpc::CallbackServerContext* context,
+               const v1::GenerateRequest& request)
+      : EngineStreamCall(backend, "Generate", context), request_(request) {}
+
+  void Begin() {
+    call().TakeId(request_.request_id());
+    const absl::Status admitted = Admit();
+    if (!admitted.ok()) return Fail(admitted);
+    const absl::Status converted = Convert();
+    if (!converted.ok()) return Fail(converted);
+    ReadPrompt(backend(), request_.prompt(), backend().limits().prompt_bytes,
+               [this](TokensOrStatus tokens) { Run(Submit(std::move(tokens))); });
+  }
+
+ private:
+  absl::Status Convert() {
+    SCANSERVE_RETURN_IF_ERROR(CheckModelName(backend(), request_.model()));
+    SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(request_.unit_key()));
+    SCANSERVE_ASSIGN_OR_RETURN(setting_,
+                               ChooseSetting(backend(), request_.scan(), request_.adapter()));
+    const model::LanguageModel& model = backend().model();
+    SCANSERVE_ASSIGN_OR_RETURN(
+        sampling_, SamplingFromProto(request_.sampling(), model.generation, model.config.vocab_size,
+                                     backend().limits(), FreshSeed()));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Stream> Submit(TokensOrStatus tokens) {
+    if (!tokens.ok()) return tokens.status();
+    prompt_tokens_ = static_cast<int64_t>(tokens->size());
+    SCANSERVE_RETURN_IF_ERROR(
+        CheckPromptTokens(prompt_tokens_, MaxPromptTokens(backend().limits(), *setting_.scan)));
+    call().CountPromptTokens(prompt_tokens_);
+    runtime::GenerateRequest request;
+    request.basics = Basics(setting_, call().id(), call().deadline());
+    request.prompt = *std::move(tokens);
+    request.sampling = sampling_;
+    return backend().engine().Generate(std::move(request));
+  }
+
+  void Accept(runtime::Event event) override { event_ = std::move(event); }
+
+  bool NextMessage(v1::GenerateResponse* message) override {
+    if (!event_) return false;
+    const runtime::Event event = *std::exchange(event_, std::nullopt);
+    if (const auto* started = std::get_if<runtime::Started>(&event)) {
+      FillStarted(*started, message->mutable_started());
+    } else if (const auto* delta = std::get_if<runtime::Delta>(&event)) {
+      *message->mutable_delta() = DeltaToProto(*delta, *backend().model().tokenizer);
+    } else if (const auto* finished = std::get_if<runtime::Finished>(&event)) {
+      generated_tokens_ = finished->generated_tokens;
+      call().CountGeneratedTokens(generated_tokens_);
+      *message->mutable_finished() = FinishedToProto(*finished);
+    } else if (const auto* ended = std::get_if<runtime::Ended>(&event)) {
+      if (!ended->status.ok()) return false;
+      FillSummary(*ended, message->mutable_summary());
+    }
+    return message->event_case() != v1::GenerateResponse::EVENT_NOT_SET;
+  }
+
+  void FillStarted(const runtime::Started& started, v1::GenerateStarted* proto) {
+    started_ = started;
+    proto->set_request_id(call().id());
+    *proto->mutable_in_force() = InForceToProto(backend(), setting_);
+    *proto->mutable_sampling() = SamplingToProto(sampling_);
+    proto->mutable_eos_token_ids()->Assign(sampling_.eos_token_ids.begin(),
+                                           sampling_.eos_token_ids.end());
+    proto->set_prompt_tokens(prompt_tokens_);
+    proto->set_cached_tokens(started.cached_tokens);
+  }
+
+  void FillSummary(const runtime::Ended& ended, v1::GenerateSummary* proto) {
+    *proto->mutable_queue_time() = DurationToProto(started_.queue_time);
+    *proto->mutable_time_to_first_token() = DurationToProto(ended.time_to_first_token);
+    *proto->mutable_total_time() = DurationToProto(ended.total_time);
+    proto->set_prompt_tokens(prompt_tokens_);
+    proto->set_cached_tokens(started_.cached_tokens);
+    proto->set_generated_tokens(generated_tokens_);
+  }
+
+  const v1::GenerateRequest& request_;
+  RequestSetting setting_;
+  runtime::SamplingParameters sampling_;
+  int64_t prompt_tokens_ = 0;
+  int64_t generated_tokens_ = 0;
+  runtime::Started started_;
+  std::optional<runtime::Event> event_;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::GenerateResponse>* StartGenerate(Backend& backend,
+                                                              grpc::CallbackServerContext* context,
+                                                              const v1::GenerateRequest* request) {
+  auto* call = new GenerateCall(backend, context, *request);
+  call->Begin();
+  return call;
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,139 @@
+#include "server/grpc_server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/service_type.h>
+#include <grpcpp/resource_quota.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "core/base/status_macros.h"
+#include "server/listen_probe.h"
+#include "server/log.h"
+#include "server/services.h"
+
+namespace scanserve::server {
+namespace {
+
+constexpr char kReflectionPlugin[] = "proto_server_reflection";
+constexpr const char* kServices[] = {"scanserve.v1.InferenceService",
+                                     "scanserve.v1.ScanOrderService", "scanserve.v1.AdapterService",
+                                     "scanserve.v1.MonitoringService"};
+
+constexpr int kMaxMetadataBytes = 16 << 10;
+// Reflection runs on threads, one for each open stream.
+constexpr int kMaxSyncThreads = 16;
+constexpr int kPingMilliseconds = 30'000;
+constexpr int kPingTimeoutMilliseconds = 10'000;
+// Clients may ping every 10 s; what arrives a little early is no offence.
+constexpr int kMinClientPingMilliseconds = 9'000;
+
+// Linking the reflection library registers it with every server; this takes it out again.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->erase(
+        std::remove_if(plugins->begin(), plugins->end(),
+                       [](const auto& plugin) { return plugin->name() == kReflectionPlugin; }),
+        plugins->end());
+  }
+};
+
+void LogFromGrpc(gpr_log_func_args* args) {
+  if (args->severity == GPR_LOG_SEVERITY_ERROR) LogWarning("grpc", {{"message", args->message}});
+}
+
+void SetArguments(const ServerOptions& options, grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  // A small compressed message can hold a huge one. Without the filter that inflates, gRPC finds
+  // the algorithm disabled before anything looks at the message.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                             1 << GRPC_COMPRESS_NONE);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinClientPingMilliseconds);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  grpc::ResourceQuota quota("scanserve");
+  quota.SetMaxThreads(kMaxSyncThreads);
+  builder.SetResourceQuota(quota);
+}
+
+class GrpcServerImpl final : public GrpcServer {
+ public:
+  explicit GrpcServerImpl(Backend& backend) {
+    services_.push_back(MakeInferenceService(backend));
+    services_.push_back(MakeScanOrderService(backend));
+    services_.push_back(MakeAdapterService(backend));
+    services_.push_back(MakeMonitoringService(backend));
+  }
+
+  ~GrpcServerImpl() override {
+    if (server_ != nullptr) server_->Shutdown();
+  }
+
+  absl::Status Start(const ServerOptions& options) {
+    SCANSERVE_ASSIGN_OR_RETURN(const auto address, ParseListen(options.listen));
+    gpr_set_log_function(LogFromGrpc);
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    SetArguments(options, builder);
+    if (!options.reflection && !IsLoopback(address.first)) {
+      builder.SetOption(std::make_unique<WithoutReflection>());
+    }
+    builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port_);
+    for (const auto& service : services_) builder.RegisterService(service.get());
+    // gRPC says no more than that it failed; the reason has to be found out.
+    SCANSERVE_RETURN_IF_ERROR(ProbeListen(address.first, address.second));
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port_ == 0) {
+      server_.reset();
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
+    }
+    SetServing(true);
+    return absl::OkStatus();
+  }
+
+  int port() const override { return port_; }
+
+  void SetServing(bool serving) override {
+    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+    health->SetServingStatus("", serving);
+    for (const char* service : kServices) health->SetServingStatus(service, serving);
+  }
+
+  void Shutdown(absl::Time deadline) override {
+    server_->Shutdown(absl::ToChronoTime(deadline));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Open(const ServerOptions& options,
+                                                             Backend& backend) {
+  auto server = std::make_unique<GrpcServerImpl>(backend);
+  SCANSERVE_RETURN_IF_ERROR(server->Start(options));
+  return server;
+}
+
+}  // namespace scanserve::server

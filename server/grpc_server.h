@@ -1,0 +1,29 @@
+// The gRPC port: services, health, reflection, and their end.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/backend.h"
+
+namespace scanserve::server {
+
+class GrpcServer {
+ public:
+  // Opens the port and reports SERVING. UNAVAILABLE with one sentence when the address cannot be
+  // had. `backend` outlives the server.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Open(const ServerOptions& options,
+                                                          Backend& backend);
+  // Closes the port if Shutdown was not called.
+  virtual ~GrpcServer() = default;
+
+  // The one in use, also when port 0 was asked for.
+  virtual int port() const = 0;
+  // What health checks say of the server and each of its services.
+  virtual void SetServing(bool serving) = 0;
+  // Closes the port; calls still open at `deadline` are cancelled. Returns when none is left.
+  virtual void Shutdown(absl::Time deadline) = 0;
+};
+
+}  // namespace scanserve::server

@@ -1,0 +1,118 @@
+#include "server/log.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "nlohmann/json.hpp"
+#include "spdlog/async.h"
+#include "spdlog/sinks/stdout_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace scanserve::server {
+namespace {
+
+constexpr char kLoggerName[] = "scanserve";
+constexpr size_t kQueuedLines = 8192;
+
+std::atomic<LogFormat> log_format{LogFormat::kText};
+
+spdlog::level::level_enum SpdlogLevel(absl::string_view level) {
+  return spdlog::level::from_str(std::string(level));
+}
+
+void Write(spdlog::level::level_enum level, absl::string_view event,
+           const std::vector<LogField>& fields) {
+  const std::shared_ptr<spdlog::logger> logger = spdlog::get(kLoggerName);
+  if (logger == nullptr || !logger->should_log(level)) return;
+  if (log_format.load() == LogFormat::kText) {
+    logger->log(level, "{}", FormatTextLine(event, fields));
+    return;
+  }
+  const std::string time =
+      absl::FormatTime("%Y-%m-%d%ET%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+  const spdlog::string_view_t name = spdlog::level::to_string_view(level);
+  logger->log(level, "{}",
+              FormatJsonLine(time, absl::string_view(name.data(), name.size()), event, fields));
+}
+
+bool NeedsQuotes(absl::string_view value) {
+  return value.empty() || std::any_of(value.begin(), value.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return byte <= 0x20 || byte == '"' || byte == '=' || byte == '\\' || byte >= 0x7F;
+         });
+}
+
+}  // namespace
+
+LogField::LogField(absl::string_view field_name, int64_t number)
+    : name(field_name), value(absl::StrCat(number)), literal(true) {}
+
+LogField::LogField(absl::string_view field_name, double number)
+    : name(field_name), value(absl::StrFormat("%.3f", number)), literal(true) {}
+
+LogField::LogField(absl::string_view field_name, bool truth)
+    : name(field_name), value(truth ? "true" : "false"), literal(true) {}
+
+bool IsLogLevel(absl::string_view level) {
+  constexpr absl::string_view kLevels[] = {"trace", "debug", "info", "warning", "error", "off"};
+  return std::find(std::begin(kLevels), std::end(kLevels), level) != std::end(kLevels);
+}
+
+void StartLog(const LogOptions& options) {
+  log_format.store(options.format);
+  spdlog::init_thread_pool(kQueuedLines, 1);
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  auto logger = std::make_shared<spdlog::async_logger>(
+      kLoggerName, sink, spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
+  logger->set_pattern(options.format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%e%z %l %v" : "%v");
+  logger->set_level(SpdlogLevel(options.level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::register_logger(logger);
+}
+
+void StopLog() { spdlog::shutdown(); }
+
+void LogInfo(absl::string_view event, const std::vector<LogField>& fields) {
+  Write(spdlog::level::info, event, fields);
+}
+
+void LogWarning(absl::string_view event, const std::vector<LogField>& fields) {
+  Write(spdlog::level::warn, event, fields);
+}
+
+void LogError(absl::string_view event, const std::vector<LogField>& fields) {
+  Write(spdlog::level::err, event, fields);
+}
+
+std::string FormatTextLine(absl::string_view event, const std::vector<LogField>& fields) {
+  std::string line(event);
+  for (const LogField& field : fields) {
+    const bool quotes = !field.literal && NeedsQuotes(field.value);
+    absl::StrAppend(
+        &line, " ", field.name, "=",
+        quotes ? absl::StrCat("\"", absl::Utf8SafeCHexEscape(field.value), "\"") : field.value);
+  }
+  return line;
+}
+
+std::string FormatJsonLine(absl::string_view time, absl::string_view level, absl::string_view event,
+                           const std::vector<LogField>& fields) {
+  const auto quote = [](absl::string_view text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  std::string line = absl::StrCat("{\"time\":", quote(time), ",\"level\":", quote(level),
+                                  ",\"event\":", quote(event));
+  for (const LogField& field : fields) {
+    absl::StrAppend(&line, ",", quote(field.name), ":",
+                    field.literal ? field.value : quote(field.value));
+  }
+  return absl::StrCat(line, "}");
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,92 @@
+#include "server/request_setting.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+#include "server/convert_scan.h"
+
+namespace scanserve::server {
+
+absl::Status CheckModelName(const Backend& backend, const std::string& name) {
+  if (name.empty() || name == backend.model().name) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("model: no model \"", name.substr(0, 64),
+                                          "\" is served, only \"", backend.model().name, "\""));
+}
+
+absl::StatusOr<std::shared_ptr<const PinnedScan>> ChooseScan(const Backend& backend,
+                                                             const v1::ScanChoice& choice) {
+  switch (choice.scan_case()) {
+    case v1::ScanChoice::kIdentity:
+      return backend.scans().Identity();
+    case v1::ScanChoice::kSetting: {
+      SCANSERVE_ASSIGN_OR_RETURN(const store::ScanSettingRequest request,
+                                 ScanSettingFromProto(choice.setting()));
+      return backend.scans().Pin(request);
+    }
+    case v1::ScanChoice::kAssigned:
+    case v1::ScanChoice::kActive:
+    case v1::ScanChoice::SCAN_NOT_SET:
+      break;
+  }
+  return backend.scans().Active();
+}
+
+absl::StatusOr<AdapterPtr> ChooseAdapter(const Backend& backend, const v1::AdapterChoice& choice) {
+  switch (choice.adapter_case()) {
+    case v1::AdapterChoice::kBase:
+      return AdapterPtr();
+    case v1::AdapterChoice::kRef:
+      return backend.adapters().Find(choice.ref().name(), choice.ref().version(),
+                                     choice.ref().digest());
+    case v1::AdapterChoice::kAssigned:
+    case v1::AdapterChoice::ADAPTER_NOT_SET:
+      break;
+  }
+  return backend.adapters().default_adapter();
+}
+
+absl::StatusOr<RequestSetting> ChooseSetting(const Backend& backend, const v1::ScanChoice& scan,
+                                             const v1::AdapterChoice& adapter) {
+  RequestSetting setting;
+  SCANSERVE_ASSIGN_OR_RETURN(setting.scan, ChooseScan(backend, scan));
+  SCANSERVE_ASSIGN_OR_RETURN(setting.adapter, ChooseAdapter(backend, adapter));
+  return setting;
+}
+
+int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan) {
+  if (!scan.permutes_some_layers()) return limits.prompt_tokens;
+  return std::min(limits.prompt_tokens, limits.subset_prompt_tokens);
+}
+
+runtime::RequestBasics Basics(const RequestSetting& setting, std::string id, absl::Time deadline) {
+  runtime::RequestBasics basics;
+  basics.id = std::move(id);
+  basics.deadline = deadline;
+  basics.scan = setting.scan->applied;
+  basics.adapter = setting.adapter;
+  return basics;
+}
+
+v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting) {
+  v1::InForce proto;
+  *proto.mutable_scan() = ScanSettingToProto(setting.scan->setting);
+  if (setting.adapter != nullptr) *proto.mutable_adapter() = AdapterRefToProto(*setting.adapter);
+  proto.set_model(backend.model().name);
+  proto.set_model_digest(backend.model().digest);
+  proto.set_tokenizer_digest(backend.model().tokenizer_digest);
+  proto.set_revision(setting.scan->revision);
+  proto.set_numerics_id(NumericsId(backend.options().numerics));
+  return proto;
+}
+
+v1::AdapterRef AdapterRefToProto(const model::Adapter& adapter) {
+  v1::AdapterRef proto;
+  proto.set_name(adapter.name());
+  proto.set_version(1);
+  proto.set_digest(adapter.digest());
+  return proto;
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,40 @@
+// What decides a request's numbers: its scan setting and its adapter, chosen when it arrives.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/runtime/request.h"
+#include "scanserve/v1/scan.pb.h"
+#include "server/backend.h"
+
+namespace scanserve::server {
+
+// Holding it keeps order and adapter, whatever is switched meanwhile.
+struct RequestSetting {
+  std::shared_ptr<const PinnedScan> scan;
+  // Null is the base model.
+  AdapterPtr adapter;
+};
+
+// NOT_FOUND unless `name` is empty or that of the model served.
+absl::Status CheckModelName(const Backend& backend, const std::string& name);
+
+// What is unset or `assigned` gets the active setting and the default adapter. Errors of
+// ScanSelector::Pin and AdapterTable::Find.
+absl::StatusOr<RequestSetting> ChooseSetting(const Backend& backend, const v1::ScanChoice& scan,
+                                             const v1::AdapterChoice& adapter);
+absl::StatusOr<std::shared_ptr<const PinnedScan>> ChooseScan(const Backend& backend,
+                                                             const v1::ScanChoice& choice);
+absl::StatusOr<AdapterPtr> ChooseAdapter(const Backend& backend, const v1::AdapterChoice& choice);
+
+// Tokens that a prompt or window may have under `scan`.
+int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan);
+
+runtime::RequestBasics Basics(const RequestSetting& setting, std::string id, absl::Time deadline);
+
+v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting);
+v1::AdapterRef AdapterRefToProto(const model::Adapter& adapter);
+
+}  // namespace scanserve::server

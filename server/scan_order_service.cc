@@ -1,0 +1,88 @@
+#include "scanserve/v1/scan_order_service.grpc.pb.h"
+#include "server/download_call.h"
+#include "server/scan_order_handlers.h"
+#include "server/services.h"
+#include "server/unary_call.h"
+#include "server/upload_call.h"
+
+namespace scanserve::server {
+namespace {
+
+class ScanOrderService final : public v1::ScanOrderService::CallbackService {
+ public:
+  explicit ScanOrderService(Backend& backend) : backend_(backend) {}
+
+  grpc::ServerReadReactor<v1::UploadScanOrderRequest>* UploadScanOrder(
+      grpc::CallbackServerContext* context, v1::UploadScanOrderResponse* response) override {
+    return StartUpload(backend_, context, response);
+  }
+
+  grpc::ServerWriteReactor<v1::DownloadScanOrderResponse>* DownloadScanOrder(
+      grpc::CallbackServerContext* context, const v1::DownloadScanOrderRequest* request) override {
+    return StartDownload(backend_, context, request);
+  }
+
+  grpc::ServerUnaryReactor* ListScanOrders(grpc::CallbackServerContext* context,
+                                           const v1::ListScanOrdersRequest*,
+                                           v1::ListScanOrdersResponse* response) override {
+    return UnaryCall::Start(backend_, "ListScanOrders", context, nullptr, [this, response](Call&) {
+      return server::ListScanOrders(backend_, response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetScanOrder(grpc::CallbackServerContext* context,
+                                         const v1::GetScanOrderRequest* request,
+                                         v1::GetScanOrderResponse* response) override {
+    return UnaryCall::Start(backend_, "GetScanOrder", context, nullptr,
+                            [this, request, response](Call&) {
+                              return server::GetScanOrder(backend_, *request, response);
+                            });
+  }
+
+  grpc::ServerUnaryReactor* GetActiveScan(grpc::CallbackServerContext* context,
+                                          const v1::GetActiveScanRequest* request,
+                                          v1::GetActiveScanResponse* response) override {
+    return UnaryCall::Start(backend_, "GetActiveScan", context, nullptr,
+                            [this, request, response](Call&) {
+                              return server::GetActiveScan(backend_, *request, response);
+                            });
+  }
+
+  grpc::ServerUnaryReactor* DeleteScanOrder(grpc::CallbackServerContext* context,
+                                            const v1::DeleteScanOrderRequest* request,
+                                            v1::DeleteScanOrderResponse* response) override {
+    return UnaryCall::Start(backend_, "DeleteScanOrder", context, &backend_.storing(),
+                            [this, request, response](Call&) {
+                              return server::DeleteScanOrder(backend_, *request, response);
+                            });
+  }
+
+  grpc::ServerUnaryReactor* SetActiveScan(grpc::CallbackServerContext* context,
+                                          const v1::SetActiveScanRequest* request,
+                                          v1::SetActiveScanResponse* response) override {
+    return UnaryCall::Start(backend_, "SetActiveScan", context, &backend_.storing(),
+                            [this, request, response](Call&) {
+                              return server::SetActiveScan(backend_, *request, response);
+                            });
+  }
+
+  grpc::ServerUnaryReactor* RollbackActiveScan(grpc::CallbackServerContext* context,
+                                               const v1::RollbackActiveScanRequest* request,
+                                               v1::RollbackActiveScanResponse* response) override {
+    return UnaryCall::Start(backend_, "RollbackActiveScan", context, &backend_.storing(),
+                            [this, request, response](Call&) {
+                              return server::RollbackActiveScan(backend_, *request, response);
+                            });
+  }
+
+ private:
+  Backend& backend_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeScanOrderService(Backend& backend) {
+  return std::make_unique<ScanOrderService>(backend);
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,177 @@
+#include "server/server_options.h"
+
+#include <arpa/inet.h>
+
+#include <set>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/store/order_record.h"
+
+namespace scanserve::server {
+namespace {
+
+// Collects every fault instead of stopping at the first.
+class FaultList {
+ public:
+  void Require(bool holds, absl::string_view option, const std::string& value,
+               absl::string_view accepted) {
+    if (!holds) faults_.push_back(absl::StrCat(option, " ", value, ": ", accepted));
+  }
+  void RequireRange(absl::string_view option, int64_t value, int64_t low, int64_t high) {
+    Require(value >= low && value <= high, option, absl::StrCat(value),
+            absl::StrCat("must be ", low, " to ", high));
+  }
+  void RequireDuration(absl::string_view option, absl::Duration value, absl::Duration low) {
+    Require(value >= low && value <= absl::Hours(24), option, absl::FormatDuration(value),
+            absl::StrCat("must be ", absl::FormatDuration(low), " to 24h"));
+  }
+  absl::Status ToStatus() const {
+    if (faults_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrJoin(faults_, "; "));
+  }
+
+ private:
+  std::vector<std::string> faults_;
+};
+
+void CheckAddress(const ServerOptions& options, FaultList& faults) {
+  const auto listen = ParseListen(options.listen);
+  if (!listen.ok()) {
+    faults.Require(false, "--listen", options.listen, listen.status().message());
+    return;
+  }
+  faults.Require(
+      IsLoopback(listen->first) || (options.insecure_no_tls && options.insecure_no_auth),
+      "--listen", options.listen,
+      "only loopback addresses are served without --insecure-no-tls and --insecure-no-auth");
+}
+
+void CheckAdapters(const ServerOptions& options, FaultList& faults) {
+  std::set<std::string> names;
+  for (const auto& [name, folder] : options.adapters) {
+    const std::string value = absl::StrCat(name, "=", folder);
+    faults.Require(store::ValidateOrderName(name).ok(), "--adapter", value,
+                   "the name must be 1 to 64 of [A-Za-z0-9._-] and not start with a dot");
+    faults.Require(!folder.empty(), "--adapter", value, "the folder is missing");
+    faults.Require(names.insert(name).second, "--adapter", value, "the name is given twice");
+  }
+  faults.Require(options.default_adapter.empty() || names.contains(options.default_adapter),
+                 "--default-adapter", options.default_adapter, "is not the name of an --adapter");
+}
+
+void CheckEngine(const runtime::EngineOptions& engine, FaultList& faults) {
+  faults.RequireRange("--threads", engine.threads, 0, 1024);
+  faults.RequireRange("--max-sequences", engine.state_slots, 1, 65'536);
+  faults.RequireRange("--step-tokens", engine.step_tokens, 1, 65'536);
+  faults.RequireRange("--prompt-chunk-tokens", engine.prompt_chunk_tokens, 1, 65'536);
+  faults.RequireRange("--queue-requests", engine.queued_requests, 1, 1'000'000);
+  faults.RequireRange("--queue-tokens", engine.queued_tokens, 1, int64_t{1} << 40);
+  faults.RequireDuration("--stall-limit", engine.stall_limit, absl::Milliseconds(1));
+}
+
+void CheckLimits(const RequestLimits& limits, FaultList& faults) {
+  constexpr int64_t kMax = int64_t{1} << 40;
+  faults.RequireRange("--max-prompt-bytes", limits.prompt_bytes, 1, int64_t{1} << 30);
+  faults.RequireRange("--max-prompt-tokens", limits.prompt_tokens, 1, 1 << 24);
+  faults.RequireRange("--max-subset-prompt-tokens", limits.subset_prompt_tokens, 1, 1 << 24);
+  faults.RequireRange("--max-new-tokens", limits.new_tokens, 1, 1 << 24);
+  faults.RequireRange("--max-perplexity-tokens", limits.perplexity_tokens, 1, kMax);
+  faults.RequireRange("--max-document-bytes", limits.document_bytes, 1, int64_t{1} << 30);
+  faults.RequireRange("--max-extraction-bytes", limits.extraction_bytes, 1, kMax);
+  faults.RequireRange("--max-stop-strings", limits.stop_strings, 0, 1024);
+  faults.RequireRange("--max-stop-string-bytes", limits.stop_string_bytes, 1, 65'536);
+  faults.RequireRange("--max-stop-token-ids", limits.stop_token_ids, 0, 65'536);
+  faults.RequireRange("--max-logit-biases", limits.logit_biases, 0, 1 << 20);
+  faults.RequireRange("--max-top-logprobs", limits.top_logprobs, 0, 1024);
+  faults.RequireRange("--max-open-uploads", limits.open_uploads, 1, 1024);
+  faults.RequireDuration("--upload-idle", limits.upload_idle, absl::Milliseconds(1));
+}
+
+}  // namespace
+
+const char* NumericsId(Numerics numerics) {
+  return numerics == Numerics::kF32K1 ? "f32.k1" : "torch";
+}
+
+absl::StatusOr<std::pair<std::string, int>> ParseListen(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65'535) {
+    return absl::InvalidArgumentError("must be HOST:PORT with a port of 0 to 65535");
+  }
+  std::string host = listen.substr(0, colon);
+  if (host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (absl::StrContains(host, ':')) {
+    return absl::InvalidArgumentError("an IPv6 address stands in brackets, as in [::1]:50051");
+  }
+  return std::make_pair(host, port);
+}
+
+bool IsLoopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return host == "localhost";
+}
+
+absl::Status Validate(const ServerOptions& options) {
+  FaultList faults;
+  faults.Require(!options.model_folder.empty(), "--model", "", "names no folder");
+  faults.Require(!options.store_folder.empty(), "--store", "", "names no folder");
+  CheckAddress(options, faults);
+  CheckAdapters(options, faults);
+  CheckEngine(options.engine, faults);
+  CheckLimits(options.limits, faults);
+  faults.RequireDuration("--max-request-duration", options.max_request_duration,
+                         absl::Milliseconds(1));
+  faults.RequireDuration("--drain-delay", options.drain_delay, absl::ZeroDuration());
+  faults.RequireDuration("--drain-deadline", options.drain_deadline, absl::ZeroDuration());
+  // Smaller ones would refuse the 1 MiB parts in which uploads come.
+  faults.RequireRange("--max-message-bytes", options.max_message_bytes, 2 << 20, 1 << 30);
+  faults.Require(IsLogLevel(options.log.level), "--log-level", options.log.level,
+                 "must be trace, debug, info, warning, error or off");
+  return faults.ToStatus();
+}
+
+std::vector<LogField> Describe(const ServerOptions& options) {
+  std::vector<LogField> fields = {
+      {"model", options.model_folder},
+      {"default_adapter", options.default_adapter},
+      {"listen", options.listen},
+      {"store", options.store_folder},
+      {"numerics", NumericsId(options.numerics)},
+      {"threads", options.engine.threads},
+      {"max_sequences", options.engine.state_slots},
+      {"step_tokens", options.engine.step_tokens},
+      {"prompt_chunk_tokens", options.engine.prompt_chunk_tokens},
+      {"queue_requests", options.engine.queued_requests},
+      {"queue_tokens", options.engine.queued_tokens},
+      {"stall_limit", absl::FormatDuration(options.engine.stall_limit)},
+      {"max_request_duration", absl::FormatDuration(options.max_request_duration)},
+      {"drain_delay", absl::FormatDuration(options.drain_delay)},
+      {"drain_deadline", absl::FormatDuration(options.drain_deadline)},
+      {"max_message_bytes", options.max_message_bytes},
+      {"max_prompt_bytes", options.limits.prompt_bytes},
+      {"max_prompt_tokens", options.limits.prompt_tokens},
+      {"max_subset_prompt_tokens", options.limits.subset_prompt_tokens},
+      {"max_new_tokens", options.limits.new_tokens},
+      {"max_perplexity_tokens", options.limits.perplexity_tokens},
+      {"max_document_bytes", options.limits.document_bytes},
+      {"max_extraction_bytes", options.limits.extraction_bytes},
+      {"reflection", options.reflection},
+      {"log_level", options.log.level},
+  };
+  for (const auto& [name, folder] : options.adapters) {
+    fields.emplace_back(absl::StrCat("adapter.", name), folder);
+  }
+  return fields;
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,90 @@
+// What the server can be told, with defaults. Read by option_reader.cc, checked by Validate.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/runtime/engine.h"
+#include "server/log.h"
+
+namespace scanserve::server {
+
+// What one request may ask for; over a limit is INVALID_ARGUMENT, before anything is queued.
+struct RequestLimits {
+  int64_t prompt_bytes = int64_t{1} << 20;
+  int64_t prompt_tokens = 32'768;
+  // For a prompt under an order that applies to some of the layers: its residuals are all kept.
+  int64_t subset_prompt_tokens = 8'192;
+  int32_t new_tokens = 4'096;
+  // Model tokens of one perplexity call; SLIDING counts each window in full.
+  int64_t perplexity_tokens = 10'000'000;
+  // Text of one document (tokenizing takes up to 100 times that); windows have the limits of
+  // prompts.
+  int64_t document_bytes = int64_t{4} << 20;
+  int64_t extraction_bytes = int64_t{1} << 30;
+  int32_t stop_strings = 16;
+  int64_t stop_string_bytes = 256;
+  int32_t stop_token_ids = 64;
+  int32_t logit_biases = 1'024;
+  int32_t top_logprobs = 20;
+  int32_t open_uploads = 4;
+  // An upload that sends nothing for longer is ended.
+  absl::Duration upload_idle = absl::Seconds(30);
+};
+
+// Who computes the matrix products.
+enum class Numerics {
+  kF32K1,  // our own kernels: equal bits in any batch
+  kTorch,  // LibTorch's, without that promise
+};
+// "f32.k1" or "torch": the numerics id in answers.
+const char* NumericsId(Numerics numerics);
+
+struct ServerOptions {
+  // A Hugging Face folder; the option reader puts the embedded model here when none is named.
+  std::string model_folder;
+  // Name and PEFT folder of each adapter.
+  std::vector<std::pair<std::string, std::string>> adapters;
+  // For requests that name none; empty is the base model.
+  std::string default_adapter;
+  // HOST:PORT. Port 0 takes a free one.
+  std::string listen = "127.0.0.1:50051";
+  // Where the port is written once the server answers; empty writes nothing.
+  std::string port_file;
+  // The directory store.
+  std::string store_folder;
+  Numerics numerics = Numerics::kF32K1;
+  runtime::EngineOptions engine;
+  RequestLimits limits;
+  // Ends every request, whatever its client's deadline.
+  absl::Duration max_request_duration = absl::Seconds(600);
+  // Between NOT_SERVING and the first refused call: balancers need time to look elsewhere.
+  absl::Duration drain_delay = absl::Seconds(5);
+  // What running calls get after that before they are cancelled.
+  absl::Duration drain_deadline = absl::Seconds(60);
+  // Largest message that gRPC takes from a client.
+  int64_t max_message_bytes = int64_t{4} << 20;
+  // Reflection beyond loopback addresses, where it is always on.
+  bool reflection = false;
+  bool insecure_no_tls = false;
+  bool insecure_no_auth = false;
+  LogOptions log;
+};
+
+// A host and port out of HOST:PORT, [IPV6]:PORT. INVALID_ARGUMENT when it is neither.
+absl::StatusOr<std::pair<std::string, int>> ParseListen(const std::string& listen);
+
+// Whether only this machine can reach `host`.
+bool IsLoopback(const std::string& host);
+
+// INVALID_ARGUMENT naming every fault, each with the option's name, its value and what is accepted.
+absl::Status Validate(const ServerOptions& options);
+
+// The effective configuration, for the log.
+std::vector<LogField> Describe(const ServerOptions& options);
+
+}  // namespace scanserve::server
