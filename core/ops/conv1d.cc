@@ -9,11 +9,11 @@
 #ifndef SCANSERVE_CORE_OPS_CONV1D_ONCE_
 #define SCANSERVE_CORE_OPS_CONV1D_ONCE_
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "core/base/check.h"
 #include "core/ops/segment_tasks.h"
+#include "hwy/cache_control.h"
 
 namespace scanserve::ops {
 namespace {
@@ -44,6 +44,9 @@ HWY_INLINE Vec BiasOf(const ConvGroup& group, int64_t lane) {
   return group.bias == nullptr ? hn::Zero(F32()) : hn::LoadU(F32(), group.bias + lane);
 }
 
+// Rows stand in different pages, where the processor does not look ahead.
+inline constexpr int64_t kPrefetchRows = 16;
+
 // The width of every published Mamba-1: the last inputs stay in registers.
 void ConvWidth4(const ConvGroup& group, int64_t lane) {
   const F32 d;
@@ -57,6 +60,7 @@ void ConvWidth4(const ConvGroup& group, int64_t lane) {
   const float* x = group.x + lane;
   float* y = group.y + lane;
   for (int64_t t = 0; t < group.rows; ++t, x += group.x_stride, y += group.y_stride) {
+    hwy::Prefetch(x + kPrefetchRows * group.x_stride);
     const Vec x3 = hn::LoadU(d, x);
     Vec sum = Fma(weight[0], x0, bias);
     sum = Fma(weight[1], x1, sum);

@@ -40,7 +40,7 @@ inline void Poison(absl::Span<float> values) {
 }
 
 inline bool SameBits(const float* a, const float* b, int64_t count) {
-  return std::memcmp(a, b, static_cast<size_t>(count) * sizeof(float)) == 0;
+  return count == 0 || std::memcmp(a, b, static_cast<size_t>(count) * sizeof(float)) == 0;
 }
 inline bool SameBits(const base::AlignedBuffer& a, const base::AlignedBuffer& b) {
   return a.size() == b.size() && SameBits(a.data(), b.data(), static_cast<int64_t>(a.size()));
