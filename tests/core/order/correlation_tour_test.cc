@@ -88,7 +88,7 @@ TEST_F(CorrelationTourTest, EqualsNumPyOnEveryCase) {
     EXPECT_EQ(base::FormatNpyIntegers(Inverse(report.order)),
               Bytes(folder + "/scan_order_inv.npy"));
   }
-  EXPECT_EQ(cases, 13);
+  EXPECT_EQ(cases, 14);
 }
 
 TEST(CorrelationTourInputTest, RefusesAMatrixWithoutRowsOrColumns) {

@@ -64,6 +64,8 @@ def cases():
     for n, d in [(2, 32), (5, 32), (100, 256), (511, 256), (512, 32), (513, 256), (1237, 256)]:
         yield f"rows_{n}_{d}", topic_rows(n, d, seed=n + d)
     yield "odd_width", topic_rows(300, 203, seed=1)
+    # (n - 1) / 511 * 511 rounds below n - 1 here: linspace ends at n - 1 all the same.
+    yield "long", topic_rows(261638, 4, seed=7)
     constant = topic_rows(1237, 256, seed=2)
     constant[700] = 0.3
     constant[0] = -1.7

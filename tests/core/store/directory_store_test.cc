@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "tests/core/store/store_test_base.h"
 
-
 namespace scanserve::store {
 namespace {
 
