@@ -99,7 +99,7 @@ absl::StatusOr<std::vector<AddedToken>> ParseAddedTokens(const JsonNode& node,
 
 AddedTokenMatcher::AddedTokenMatcher() : token_of_node_{kNoToken} {}
 
-void AddedTokenMatcher::Add(std::string_view literal, const AddedToken& token) {
+bool AddedTokenMatcher::Add(std::string_view literal, const AddedToken& token) {
   uint32_t node = kRoot;
   for (const char byte : literal) {
     const auto fresh = static_cast<uint32_t>(token_of_node_.size());
@@ -107,10 +107,11 @@ void AddedTokenMatcher::Add(std::string_view literal, const AddedToken& token) {
     if (inserted) token_of_node_.push_back(kNoToken);
     node = edge->second;
   }
+  if (token_of_node_[node] != kNoToken) return false;
   is_first_byte_[static_cast<uint8_t>(literal.front())] = true;
-  if (token_of_node_[node] != kNoToken) return;
   token_of_node_[node] = static_cast<int32_t>(tokens_.size());
   tokens_.push_back(token);
+  return true;
 }
 
 AddedTokenMatcher::Match AddedTokenMatcher::LongestAt(std::string_view text, size_t begin) const {
@@ -141,7 +142,7 @@ std::vector<TextSpan> AddedTokenMatcher::Split(std::string_view text) const {
     size_t end = match.end;
     position = match.end;  // a match that is turned down is passed over as a whole
     if (match.token->single_word && TouchesWord(text, begin, end)) continue;
-    if (match.token->lstrip) begin = std::max(SkipSpacesBack(text, begin, done), done);
+    if (match.token->lstrip) begin = SkipSpacesBack(text, begin, done);
     if (match.token->rstrip) end = SkipSpaces(text, end);
     if (done < begin) spans.push_back({done, begin, std::nullopt});
     spans.push_back({begin, end, match.token->id});

@@ -45,8 +45,8 @@ struct TextSpan {
 class AddedTokenMatcher {
  public:
   AddedTokenMatcher();
-  // Looks for `literal` (not empty) as `token`. The first of two equal literals counts.
-  void Add(std::string_view literal, const AddedToken& token);
+  // Looks for `literal` (not empty) as `token`. False when it already looks for that literal.
+  bool Add(std::string_view literal, const AddedToken& token);
 
   // The parts of `text`, valid UTF-8, in order; none is empty. A token that takes the white space
   // behind it can take some that the next token contains, as in the reference library: parts then

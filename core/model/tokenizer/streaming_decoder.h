@@ -21,6 +21,8 @@ class StreamingDecoder {
   std::string Push(int32_t id);
   // The end of the text: held-back bytes become one U+FFFD. The decoder is then as new.
   std::string Finish();
+  // Whether bytes of an unfinished character are held back.
+  bool holds_back() const { return !held_back_.empty(); }
 
  private:
   const Tokenizer* tokenizer_;

@@ -66,7 +66,7 @@ struct Tokenizer::Parts {
   std::string digest;
 
   static absl::StatusOr<Parts> FromJson(const JsonNode& root);
-  void IndexAddedTokens();
+  absl::Status IndexAddedTokens();
   void IndexTokens();
   void ComputeDigest();
 };
@@ -103,18 +103,17 @@ absl::StatusOr<Tokenizer::Parts> Tokenizer::Parts::FromJson(const JsonNode& root
                {}};
 }
 
-void Tokenizer::Parts::IndexAddedTokens() {
-  // Special tokens come first: where two literals are equal after normalization, the first counts.
-  for (const bool special : {true, false}) {
-    for (const AddedToken& token : added) {
-      if (token.special != special) continue;
-      if (token.normalized) {
-        normalized_matcher.Add(normalizer.Normalize(token.content), token);
-      } else {
-        raw_matcher.Add(token.content, token);
-      }
-    }
+absl::Status Tokenizer::Parts::IndexAddedTokens() {
+  for (const AddedToken& token : added) {
+    const bool fresh = token.normalized
+                           ? normalized_matcher.Add(normalizer.Normalize(token.content), token)
+                           : raw_matcher.Add(token.content, token);
+    if (fresh) continue;
+    return absl::InvalidArgumentError(absl::StrCat("tokenizer.json: added_tokens: token ",
+                                                   Quoted(token.content),
+                                                   " equals another one after normalization"));
   }
+  return absl::OkStatus();
 }
 
 void Tokenizer::Parts::IndexTokens() {
@@ -165,7 +164,7 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromJson(std::string
   }
   SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json document, ParseBoundedJson(json));
   SCANSERVE_ASSIGN_OR_RETURN(Parts parts, Parts::FromJson(JsonNode(&document, "")));
-  parts.IndexAddedTokens();
+  SCANSERVE_RETURN_IF_ERROR(parts.IndexAddedTokens());
   parts.IndexTokens();
   parts.ComputeDigest();
   return std::unique_ptr<const Tokenizer>(

@@ -103,6 +103,7 @@ def added_tokens():
             added(4103, "\u65e5\u672c", normalized=True, single_word=True, special=True),
             added(4104, "   ", normalized=True),
             added(4105, "\u0120\u00e9"),
+            added(4106, "E\u0301", normalized=True, special=True),
             added(1298, json_token(1298), normalized=True),
         ]
     }
@@ -116,7 +117,7 @@ ADDED_TEXTS = [
     "QQ", "aQQ", "QQ QQ", "QQQ", "a  QQQ  b", "QQQQ", "QQQQQ", "QQ.QQ", "QQ\u0301", "\u200dQQ", "_QQ", "\u00b2QQ", "\u24b6QQ",
     "aZZ  Z b", "ZZ \n\u3000x", "ZZ\u001c", "ZZ\u0085\u000bx", " \u00a0<m>", "x <m><m>  <m>", "\u00e9", "e\u0301", "e\u0301x", "\u00e9x", "e\u0323\u0301",
     "a\u65e5\u672cb", "a \u65e5\u672c b", "\u65e5\u672c\u65e5\u672c", "\u65e5\u672c", "a   b", "a    b", "      ", "\u0120\u00e9", "\u0120e\u0301", "<unk>QQ", "QQ<unk> QQ",
-    "  QQQ<|padding|>  QQQ", "ZZ   QQQ", "\U00010d4aQQ", "the thing", "\U000113b8QQ", "\u0897QQ",
+    "  QQQ<|padding|>  QQQ", "ZZ   QQQ", "\U00010d4aQQ", "the thing", "\U000113b8QQ", "\u0897QQ", "E\u0301 \u00c9x",
 ]
 
 TINY = {

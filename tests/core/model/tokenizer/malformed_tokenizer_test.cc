@@ -79,6 +79,12 @@ TEST(MalformedTokenizerTest, AFileThatWouldFillTheMemory) {
   ExpectRefused(std::string((32 << 20) + 1, ' '), "bytes, at most 33554432");
 }
 
+TEST(MalformedTokenizerTest, BracketsWithinStringsAreNotCounted) {
+  json document = BaseDocument("scanserve-6m");
+  document["added_tokens"].push_back(Added(4096, "\"" + std::string(100, '[')));
+  EXPECT_TRUE(Tokenizer::FromJson(document.dump()).ok());
+}
+
 TEST(MalformedTokenizerTest, AFileThatIsMissingOrNoFile) {
   EXPECT_EQ(Tokenizer::FromFile(SCANSERVE_SOURCE_DIR "/no/such.json").status().code(),
             absl::StatusCode::kNotFound);
@@ -162,6 +168,14 @@ TEST(MalformedTokenizerTest, FaultsOfAddedTokens) {
       Append("/added_tokens", Added(1ull << 40, "QQ"), "added_tokens[3].id: not a token id"),
       Append("/added_tokens", Added(5000, "QQ"), "token \"QQ\" has id 5000, expected 4096"),
       Append("/added_tokens", Added(7, "<unk>"), "token \"<unk>\" is added twice"),
+      {"equals another one after normalization",
+       [](json& document) {
+         for (const char* content : {"\xC3\xA9!", "e\xCC\x81!"}) {
+           const int id = 4096 + static_cast<int>(document["added_tokens"].size()) - 3;
+           document["added_tokens"].push_back(Added(id, content));
+           document["added_tokens"].back()["normalized"] = true;
+         }
+       }},
       Remove("/added_tokens/0", "lstrip", "added_tokens[0]: field lstrip is missing"),
       Set("/added_tokens/0/special", "yes", "added_tokens[0].special: neither true nor false"),
   });

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/model/tokenizer/utf8.h"
+#include "tests/core/model/tokenizer/golden_file.h"
+
 namespace scanserve::model {
 namespace {
 
@@ -62,6 +65,37 @@ absl::StatusOr<SplitPattern> Regex(const std::string& pattern) {
 TEST(SplitPatternTest, RefusesAPatternThatDoesNotCompile) {
   EXPECT_THAT(std::string(Regex("(a").status().message()), HasSubstr("\"(a\""));
   EXPECT_FALSE(Regex("(?<=a+)b").ok());
+}
+
+// Also those that ICU does not know yet.
+TEST(SplitPatternTest, MatchesTheCharactersThatTheReferenceMatches) {
+  const nlohmann::json golden = ReadGolden("classes.json");
+  std::string text;
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    if (c < 0xD800 || c > 0xDFFF) AppendUtf8(c, &text);
+  }
+  for (const auto& [name, pattern] :
+       {std::pair("letter", R"(\p{L}+)"), std::pair("number", R"([\p{N}]+)"),
+        std::pair("space", R"(\s+)"), std::pair("space", R"([^\S]+)")}) {
+    std::vector<TextRange> pieces = {{0, text.size()}};
+    ASSERT_TRUE(Regex(pattern)->Split(text, &pieces).ok());
+    std::vector<std::vector<uint32_t>> matched;
+    for (const TextRange& piece : pieces) {
+      size_t begin = piece.begin;
+      const uint32_t first = NextCodePoint(text, &begin);
+      const uint32_t last = PreviousCodePoint(text, piece.end);
+      matched.push_back({first, last});
+    }
+    std::vector<std::vector<uint32_t>> expected;
+    uint32_t next = 0;  // the parts between the matches are pieces as well
+    for (const auto& range : golden[name].get<std::vector<std::vector<uint32_t>>>()) {
+      if (range[0] > next) expected.push_back({next, range[0] == 0xE000 ? 0xD7FF : range[0] - 1});
+      expected.push_back(range);
+      next = range[1] + 1;
+    }
+    expected.push_back({next, 0x10FFFF});
+    EXPECT_EQ(matched, expected) << pattern;
+  }
 }
 
 TEST(SplitPatternTest, GivesUpOnATextThatTakesTooLong) {

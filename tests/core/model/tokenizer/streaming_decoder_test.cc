@@ -45,6 +45,15 @@ TEST_F(StreamingDecoderTest, ASpecialTokenWithinACharacterGivesNothing) {
   EXPECT_EQ(decoder.Push(ByteToken('\xA9')), "\xC3\xA9");
 }
 
+TEST_F(StreamingDecoderTest, BytesThatCannotBecomeACharacterAreNotHeldBack) {
+  StreamingDecoder decoder(*tokenizer_);
+  EXPECT_EQ(decoder.Push(ByteToken('\x80')), "\xEF\xBF\xBD");
+  EXPECT_EQ(decoder.Push(ByteToken('\xE6')), "");
+  EXPECT_EQ(decoder.Push(ByteToken('a')),
+            "\xEF\xBF\xBD"
+            "a");
+}
+
 TEST_F(StreamingDecoderTest, DeltasAreWholeCharactersAndJoinToTheDecodedText) {
   const nlohmann::json golden = ReadGolden("decodings.json");
   for (const nlohmann::json& expected : golden["decodings"]) {
