@@ -1,0 +1,137 @@
+// Measures a whole model through the engine: load time, memory, reading a prompt (natural and under
+// an order) and decoding with one and with many sequences.
+//
+//   bench_model [--threads N] [--prompt 512] [--new-tokens 64] [--sequences 16] [--rounds 5] FOLDER
+//
+// Prints the median of the rounds; natural and permuted prompts take turns, so that their ratio
+// holds on a machine whose speed drifts.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "core/model/language_model.h"
+#include "core/ops/kernel_target.h"
+#include "core/runtime/engine.h"
+
+namespace scanserve {
+namespace {
+
+struct Options {
+  std::string folder;
+  int threads = 0;
+  int prompt = 512;
+  int new_tokens = 64;
+  int sequences = 16;
+  int rounds = 5;
+};
+
+int64_t ResidentMegabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmRSS:", 0) == 0) return std::stoll(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+runtime::GenerateRequest Request(int prompt_tokens, int new_tokens, int64_t vocabulary) {
+  runtime::GenerateRequest request;
+  for (int i = 0; i < prompt_tokens; ++i) {
+    request.prompt.push_back(static_cast<int32_t>((i * 7919 + 13) % vocabulary));
+  }
+  request.sampling.temperature = 0;
+  request.sampling.max_new_tokens = new_tokens;
+  request.sampling.ignore_eos = true;
+  return request;
+}
+
+// Seconds until all of the requests have ended.
+double Run(runtime::Engine& engine, const std::vector<runtime::GenerateRequest>& requests) {
+  const absl::Time begin = absl::Now();
+  std::vector<std::shared_ptr<runtime::RequestStream>> streams;
+  for (const auto& request : requests) streams.push_back(*engine.Generate(request));
+  for (const auto& stream : streams) {
+    while (!std::holds_alternative<runtime::Ended>(stream->Wait())) {
+    }
+  }
+  return absl::ToDoubleSeconds(absl::Now() - begin);
+}
+
+void MeasurePrompts(runtime::Engine& engine, const Options& options, int64_t vocabulary) {
+  const runtime::GenerateRequest natural = Request(options.prompt, 1, vocabulary);
+  runtime::GenerateRequest permuted = natural;
+  std::vector<int64_t> reversed(static_cast<size_t>(options.prompt));
+  std::iota(reversed.rbegin(), reversed.rend(), 0);
+  permuted.basics.scan.order = *order::ScanOrder::FromEntries(reversed);
+  std::vector<double> natural_seconds, ratios;
+  Run(engine, {natural});
+  for (int round = 0; round < options.rounds; ++round) {
+    natural_seconds.push_back(Run(engine, {natural}));
+    ratios.push_back(Run(engine, {permuted}) / natural_seconds.back());
+  }
+  std::printf("prompt of %d: %.0f tokens/s; permuted takes %.3f times as long\n", options.prompt,
+              options.prompt / Median(natural_seconds), Median(ratios));
+}
+
+void MeasureDecoding(runtime::Engine& engine, const Options& options, int64_t vocabulary) {
+  const runtime::GenerateRequest request = Request(1, options.new_tokens, vocabulary);
+  const std::vector<runtime::GenerateRequest> many(static_cast<size_t>(options.sequences), request);
+  std::vector<double> one_seconds, many_seconds;
+  for (int round = 0; round < options.rounds; ++round) {
+    one_seconds.push_back(Run(engine, {request}));
+    many_seconds.push_back(Run(engine, many));
+  }
+  const double one = options.new_tokens / Median(one_seconds);
+  const double all = options.sequences * options.new_tokens / Median(many_seconds);
+  std::printf("decode: %.1f tokens/s with 1 sequence, %.1f with %d (%.1f times)\n", one, all,
+              options.sequences, all / one);
+}
+
+int Main(const Options& options) {
+  const absl::Time begin = absl::Now();
+  auto model = model::LoadLanguageModel(options.folder, ops::MakePackedLinear);
+  if (!model.ok()) {
+    std::fprintf(stderr, "%s\n", model.status().ToString().c_str());
+    return 1;
+  }
+  std::printf(
+      "%s: %lld parameters, loaded in %.2f s, weights %lld MB, resident %lld MB, kernels %s\n",
+      (*model)->name.c_str(), static_cast<long long>((*model)->parameters),
+      absl::ToDoubleSeconds(absl::Now() - begin),
+      static_cast<long long>((*model)->weight_bytes >> 20),
+      static_cast<long long>(ResidentMegabytes()), std::string(ops::KernelTargetName()).c_str());
+  runtime::EngineOptions engine_options;
+  engine_options.threads = options.threads;
+  engine_options.step_tokens = std::max(512, options.prompt);
+  const auto engine = runtime::Engine::Create(engine_options, *model);
+  MeasurePrompts(*engine, options, (*model)->config.vocab_size);
+  MeasureDecoding(*engine, options, (*model)->config.vocab_size);
+  std::printf("resident %lld MB\n", static_cast<long long>(ResidentMegabytes()));
+  return 0;
+}
+
+}  // namespace
+}  // namespace scanserve
+
+int main(int argc, char** argv) {
+  scanserve::Options options;
+  CLI::App app("Measures a model through the engine.");
+  app.add_option("folder", options.folder, "Checkpoint folder")->required();
+  app.add_option("--threads", options.threads, "Threads that compute; 0: one for each processor");
+  app.add_option("--prompt", options.prompt, "Tokens of the prompt")->capture_default_str();
+  app.add_option("--new-tokens", options.new_tokens, "Tokens to decode")->capture_default_str();
+  app.add_option("--sequences", options.sequences, "Sequences at once")->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Rounds, of which the median counts")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  return scanserve::Main(options);
+}
