@@ -10,7 +10,7 @@ namespace scanserve::runtime {
 // of a scored document is one.
 //
 // When an order applies to all layers, or to none, `tokens` stand in scan order and go through all
-// layers together (DESIGN of the equivalence: docs/scan-orders.md). When it applies to some layers
+// layers together (why this is the same: docs/scan-orders.md). When it applies to some layers
 // only, `tokens` stand in natural order and the engine works layer by layer, taking `layer_order`
 // in the target layers.
 struct Reading {

@@ -46,7 +46,7 @@ struct GenerateRequest {
 
 enum class PerplexityMode { kFullWindow, kContinuation, kSliding };
 
-// Scores one document (DESIGN of the modes: docs/api.md). Events: Started, ScoredTokens.. when
+// Scores one document (the modes: docs/scan-orders.md). Events: Started, ScoredTokens.. when
 // `per_token`, DocumentScore, Ended.
 struct ScoreRequest {
   RequestBasics basics;
