@@ -31,7 +31,7 @@ target_compile_options(scanserve_libtorch INTERFACE
 target_compile_definitions(scanserve_libtorch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(scanserve_libtorch INTERFACE
   "${libtorch_root}/lib/libtorch_cpu.so" "${libtorch_root}/lib/libc10.so")
+# The linker looks there too. At run time libtorch_cpu.so finds them by its own run path.
 foreach(folder IN LISTS libtorch_library_folders)
-  target_link_options(scanserve_libtorch INTERFACE
-    "LINKER:-rpath,${folder}" "LINKER:-rpath-link,${folder}")
+  target_link_options(scanserve_libtorch INTERFACE "LINKER:-rpath-link,${folder}")
 endforeach()
