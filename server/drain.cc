@@ -6,6 +6,9 @@
 namespace scanserve::server {
 namespace {
 
+// After the last call: who asks again at once is refused in words, and not by the closing port,
+// which gRPC tells as CANCELLED.
+constexpr absl::Duration kRefusingTime = absl::Milliseconds(300);
 // For calls that were ended to tell their clients so.
 constexpr absl::Duration kEndingTime = absl::Seconds(1);
 // For what is not ours to end: health watches and reflection streams, which have no end of their
@@ -28,6 +31,7 @@ void Drain(const ServerOptions& options, Backend& backend, GrpcServer& server) {
     lifecycle.EndCalls(status);
     lifecycle.WaitForCalls(absl::Now() + kEndingTime);
   }
+  lifecycle.WaitWhileServing(absl::Now() + kRefusingTime);
   server.Shutdown(absl::Now() + kClosingTime);
   LogInfo("stopped");
 }
