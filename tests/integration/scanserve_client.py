@@ -188,7 +188,8 @@ class Client:
 
 
 def perplexity_requests(documents, **settings):
-    yield inference_pb.ComputePerplexityRequest(settings=inference_pb.PerplexitySettings(**settings))
+    yield inference_pb.ComputePerplexityRequest(
+        settings=inference_pb.PerplexitySettings(**settings))
     for name, text in documents:
         part = inference_pb.DocumentPart(document_id=name, content=prompt(text))
         yield inference_pb.ComputePerplexityRequest(document=part)

@@ -1,4 +1,4 @@
-"""More than the server takes: full queues, deadlines, cancelled and stalled clients, huge messages."""
+"""Full queues, deadlines, clients that leave or stall, messages that are too large."""
 
 import grpc
 import pytest

@@ -160,7 +160,8 @@ STREAM_FAULTS = {
     "nothing": ([], ["settings"]),
     "a document before the settings": ([part("a", "text")], ["settings"]),
     "settings twice": ([SETTINGS, SETTINGS], ["settings", "twice"]),
-    "an empty message": ([SETTINGS, pb.ComputePerplexityRequest()], ["settings, document and stop"]),
+    "an empty message": ([SETTINGS, pb.ComputePerplexityRequest()],
+                         ["settings, document and stop"]),
     "a document without content": ([SETTINGS, pb.ComputePerplexityRequest(
         document=pb.DocumentPart())], ["document 0"]),
     "a long document id": ([SETTINGS, part("i" * 65, "text")], ["document_id", "65", "64"]),

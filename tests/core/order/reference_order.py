@@ -96,4 +96,5 @@ def main():
             json.dump(figures, file)
 
 
-main()
+if __name__ == "__main__":
+    main()
