@@ -6,9 +6,8 @@
 namespace scanserve::server {
 namespace {
 
-// After the last call: who asks again at once is refused in words, and not by the closing port,
-// which gRPC tells as CANCELLED.
-constexpr absl::Duration kRefusingTime = absl::Milliseconds(300);
+// After the last call: for its answer to arrive before the connections are broken.
+constexpr absl::Duration kArrivingTime = absl::Milliseconds(300);
 // For calls that were ended to tell their clients so.
 constexpr absl::Duration kEndingTime = absl::Seconds(1);
 // For what is not ours to end: health watches and reflection streams, which have no end of their
@@ -31,7 +30,7 @@ void Drain(const ServerOptions& options, Backend& backend, GrpcServer& server) {
     lifecycle.EndCalls(status);
     lifecycle.WaitForCalls(absl::Now() + kEndingTime);
   }
-  lifecycle.WaitWhileServing(absl::Now() + kRefusingTime);
+  lifecycle.WaitWhileServing(absl::Now() + kArrivingTime);
   server.Shutdown(absl::Now() + kClosingTime);
   LogInfo("stopped");
 }

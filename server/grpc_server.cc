@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/base/status_macros.h"
+#include "server/break_connections.h"
 #include "server/listen_probe.h"
 #include "server/log.h"
 #include "server/services.h"
@@ -116,6 +117,7 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
   void Shutdown(absl::Time deadline) override {
+    BreakConnections(port_);
     server_->Shutdown(absl::ToChronoTime(deadline));
     server_->Wait();
     server_.reset();

@@ -22,7 +22,8 @@ class GrpcServer {
   virtual int port() const = 0;
   // What health checks say of the server and each of its services.
   virtual void SetServing(bool serving) = 0;
-  // Closes the port; calls still open at `deadline` are cancelled. Returns when none is left.
+  // Breaks all connections and closes the port; calls still open at `deadline` are cancelled.
+  // Returns when none is left.
   virtual void Shutdown(absl::Time deadline) = 0;
 };
 
