@@ -22,7 +22,7 @@ class SeparateDocuments {
       : reader_(std::move(reader)), replace_invalid_(replace_invalid) {}
 
   absl::StatusOr<std::optional<v1::DocumentPart>> Next();
-  int64_t bytes_read() const { return reader_->bytes_read(); }
+  int64_t bytes_cut() const { return reader_->bytes_cut(); }
 
  private:
   const std::unique_ptr<DocumentReader> reader_;

@@ -43,9 +43,10 @@ class DocumentReader {
   // file cannot be read on.
   absl::StatusOr<std::optional<DocumentPiece>> Next();
 
-  // Size of the file, 0 for what has none (a pipe), and bytes read of it so far.
+  // Size of the file, 0 for what has none (a pipe), and bytes of it that are cut into pieces so
+  // far.
   int64_t file_bytes() const { return file_bytes_; }
-  int64_t bytes_read() const { return bytes_read_; }
+  int64_t bytes_cut() const { return bytes_read_ - static_cast<int64_t>(buffer_.size() - begin_); }
 
  private:
   // A line, or as much of a long one as fits into a piece.

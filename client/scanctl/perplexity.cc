@@ -86,7 +86,7 @@ DocumentPartSource SeparateSource(std::unique_ptr<DocumentReader> reader,
   auto documents = std::make_shared<SeparateDocuments>(std::move(reader), flags.replace_invalid);
   return [documents, &progress]() -> absl::StatusOr<std::optional<v1::DocumentPart>> {
     SCANSERVE_ASSIGN_OR_RETURN(auto part, documents->Next());
-    if (part && !part->more()) progress.DocumentSent(documents->bytes_read());
+    if (part && !part->more()) progress.DocumentSent(documents->bytes_cut());
     return part;
   };
 }
