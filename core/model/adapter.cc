@@ -83,7 +83,12 @@ absl::StatusOr<PairMap> FindPairs(const TensorMap& tensors, const AdapterConfig&
                                              : std::vector<int64_t>{shape.out_features, rank};
     SCANSERVE_RETURN_IF_ERROR(CheckTensor(key, tensor, extents));
     FoundPair& pair = pairs[{place->layer, place->module}];
-    (place->is_a ? pair.a : pair.b) = &tensor;
+    const TensorView*& half = place->is_a ? pair.a : pair.b;
+    if (half != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", key, ": another key names the same place"));
+    }
+    half = &tensor;
   }
   for (const auto& [place, pair] : pairs) {
     if (pair.a != nullptr && pair.b != nullptr) continue;

@@ -36,9 +36,18 @@ std::string ShortJson(const nlohmann::json& value) {
 }
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::string_view what) {
-  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  bool too_deep = false;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t /*event*/, nlohmann::json&) {
+    too_deep |= depth > kMaxJsonDepth;
+    return depth <= kMaxJsonDepth;
+  };
+  nlohmann::json parsed = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON"));
+  }
+  if (too_deep) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": nested deeper than ", kMaxJsonDepth, " levels"));
   }
   if (!parsed.is_object()) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not a JSON object"));

@@ -8,6 +8,7 @@
 #include "core/base/status_macros.h"
 #include "core/model/content_digest.h"
 #include "core/model/json_field.h"
+#include "core/model/mixer_shapes.h"
 
 namespace scanserve::model {
 namespace {
@@ -91,15 +92,6 @@ absl::StatusOr<GenerationConfig> LoadGenerationConfig(const std::string& folder,
   return generation;
 }
 
-int64_t CountParameters(const Checkpoint& checkpoint, const MambaConfig& config) {
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
-    if (name == "lm_head.weight" && config.tie_word_embeddings) continue;
-    parameters += tensor.size();
-  }
-  return parameters;
-}
-
 std::string FolderName(const std::string& folder) {
   std::error_code ignored;
   const std::filesystem::path path = std::filesystem::weakly_canonical(folder, ignored);
@@ -134,7 +126,7 @@ absl::StatusOr<std::shared_ptr<const LanguageModel>> LoadLanguageModel(
   model->network = *std::move(network);
   model->digest =
       ContentDigest("scanserve.model.v1", CanonicalFields(*config), checkpoint.tensors());
-  model->parameters = CountParameters(checkpoint, *config);
+  model->parameters = ParameterCount(*config);
   // The largest tensor speaks for all: norms are often kept wider.
   model->weight_type = TypeWord(checkpoint.Find("backbone.norm_f.weight")->type);
   for (const char* name : {"backbone.embedding.weight", "backbone.embeddings.weight"}) {

@@ -1,7 +1,6 @@
 #include "core/model/mamba.h"
 
 #include <limits>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/check.h"
@@ -75,9 +74,8 @@ absl::StatusOr<std::unique_ptr<const Mamba>> Mamba::Create(const MambaConfig& co
                                                            const Checkpoint& checkpoint,
                                                            const ops::LinearFactory& make_linear) {
   std::unique_ptr<Mamba> model(new Mamba(config));
-  SCANSERVE_RETURN_IF_ERROR(model->LoadHead(checkpoint, make_linear));
-  std::set<std::string> known = {"backbone.embeddings.weight", "backbone.embedding.weight",
-                                 "backbone.norm_f.weight", "lm_head.weight"};
+  std::set<std::string> known;
+  SCANSERVE_RETURN_IF_ERROR(model->LoadHead(checkpoint, make_linear, known));
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     SCANSERVE_ASSIGN_OR_RETURN(auto loaded,
                                Layer::Load(config, layer, checkpoint, make_linear, known));
@@ -91,16 +89,17 @@ absl::StatusOr<std::unique_ptr<const Mamba>> Mamba::Create(const MambaConfig& co
   return std::unique_ptr<const Mamba>(std::move(model));
 }
 
-absl::Status Mamba::LoadHead(const Checkpoint& checkpoint, const ops::LinearFactory& make_linear) {
+absl::Status Mamba::LoadHead(const Checkpoint& checkpoint, const ops::LinearFactory& make_linear,
+                             std::set<std::string>& known) {
   const ops::LinearShape shape = {config_.vocab_size, config_.hidden_size};
   const std::vector<int64_t> extents = {config_.vocab_size, config_.hidden_size};
   // The second is the name in the original state-spaces checkpoints.
   const bool original = checkpoint.Find("backbone.embeddings.weight") == nullptr &&
                         checkpoint.Find("backbone.embedding.weight") != nullptr;
-  SCANSERVE_ASSIGN_OR_RETURN(
-      const TensorView* embedding,
-      checkpoint.Get(original ? "backbone.embedding.weight" : "backbone.embeddings.weight",
-                     extents));
+  const std::string embedding_name =
+      original ? "backbone.embedding.weight" : "backbone.embeddings.weight";
+  known = {embedding_name, "backbone.norm_f.weight", "lm_head.weight"};
+  SCANSERVE_ASSIGN_OR_RETURN(const TensorView* embedding, checkpoint.Get(embedding_name, extents));
   const TensorView* head = embedding;
   if (!config_.tie_word_embeddings) {
     SCANSERVE_ASSIGN_OR_RETURN(head, checkpoint.Get("lm_head.weight", extents));

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -101,7 +103,9 @@ class Mamba {
   struct Layer;
   explicit Mamba(const MambaConfig& config);
 
-  absl::Status LoadHead(const Checkpoint& checkpoint, const ops::LinearFactory& make_linear);
+  // Adds the names of its tensors to `known`.
+  absl::Status LoadHead(const Checkpoint& checkpoint, const ops::LinearFactory& make_linear,
+                        std::set<std::string>& known);
   void RunModule(const Layer& layer, int64_t layer_index, Module module,
                  absl::Span<const SequenceRows> batch, const ops::LinearCall& call,
                  LayerWorkspace& workspace, base::ThreadPool& pool) const;

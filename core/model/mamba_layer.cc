@@ -43,19 +43,6 @@ class LayerReader {
   std::set<std::string>& known_;
 };
 
-bool HasBias(const MambaConfig& config, Module module) {
-  switch (module) {
-    case Module::kInProj:
-    case Module::kOutProj:
-      return config.use_bias;
-    case Module::kDtProj:
-      return true;
-    case Module::kXProj:
-      return false;
-  }
-  return false;
-}
-
 absl::StatusOr<std::unique_ptr<ops::Linear>> LoadLinear(LayerReader& reader,
                                                         const MambaConfig& config, Module module,
                                                         const ops::LinearFactory& make_linear) {
@@ -90,10 +77,7 @@ absl::StatusOr<std::unique_ptr<ops::Linear>> LoadLinear(LayerReader& reader,
 }  // namespace
 
 Mamba::Layer::Layer(const MambaConfig& config)
-    : config_(config),
-      channels_(PaddedChannels(config)),
-      conv_weight_(static_cast<size_t>(channels_ * config.conv_kernel)),
-      scan_a_(static_cast<size_t>(channels_ * config.state_size)) {}
+    : config_(config), channels_(PaddedChannels(config)) {}
 
 absl::StatusOr<std::unique_ptr<const Mamba::Layer>> Mamba::Layer::Load(
     const MambaConfig& config, int64_t index, const Checkpoint& checkpoint,
@@ -107,6 +91,7 @@ absl::StatusOr<std::unique_ptr<const Mamba::Layer>> Mamba::Layer::Load(
   SCANSERVE_ASSIGN_OR_RETURN(const base::AlignedBuffer conv,
                              reader.Values("mixer.conv1d.weight", {inner, 1, config.conv_kernel},
                                            inner * config.conv_kernel));
+  layer->conv_weight_ = base::AlignedBuffer(static_cast<size_t>(channels * config.conv_kernel));
   ops::PackConv1dWeight(conv.data(), inner, config.conv_kernel, channels,
                         layer->conv_weight_.data());
   if (config.use_conv_bias) {
@@ -116,6 +101,7 @@ absl::StatusOr<std::unique_ptr<const Mamba::Layer>> Mamba::Layer::Load(
   SCANSERVE_ASSIGN_OR_RETURN(
       const base::AlignedBuffer a_log,
       reader.Values("mixer.A_log", {inner, config.state_size}, inner * config.state_size));
+  layer->scan_a_ = base::AlignedBuffer(static_cast<size_t>(channels * config.state_size));
   ops::PackScanA(a_log.data(), inner, config.state_size, channels, layer->scan_a_.data());
   SCANSERVE_ASSIGN_OR_RETURN(layer->scan_d_, reader.Values("mixer.D", {inner}, channels));
   for (int i = 0; i < kModules; ++i) {

@@ -52,6 +52,33 @@ int64_t StoredRow(const MambaConfig& config, Module module, int64_t n) {
   SCANSERVE_CHECK(false);
 }
 
+bool HasBias(const MambaConfig& config, Module module) {
+  switch (module) {
+    case Module::kInProj:
+    case Module::kOutProj:
+      return config.use_bias;
+    case Module::kDtProj:
+      return true;
+    case Module::kXProj:
+      return false;
+  }
+  SCANSERVE_CHECK(false);
+}
+
+int64_t ParameterCount(const MambaConfig& config) {
+  const int64_t conv = config.conv_kernel + (config.use_conv_bias ? 1 : 0);
+  // The norm, and of each channel: conv1d, A_log and D.
+  int64_t layer = config.hidden_size + config.inner_size * (conv + config.state_size + 1);
+  for (int i = 0; i < kModules; ++i) {
+    const auto module = static_cast<Module>(i);
+    const ops::LinearShape shape = StoredShape(config, module);
+    layer += shape.out_features * (shape.in_features + (HasBias(config, module) ? 1 : 0));
+  }
+  const int64_t tables = config.tie_word_embeddings ? 1 : 2;
+  return tables * config.vocab_size * config.hidden_size + config.num_layers * layer +
+         config.hidden_size;
+}
+
 const char* ModuleName(Module module) {
   constexpr const char* kNames[kModules] = {"in_proj", "x_proj", "dt_proj", "out_proj"};
   return kNames[static_cast<int>(module)];

@@ -1,4 +1,5 @@
-// Shapes of a mixer's four products, as checkpoints store them and as they are computed.
+// Shapes of a mixer's four products, as checkpoints store them and as they are computed, and how
+// many parameters a model has by them.
 //
 // Inside, the inner size is rounded up to whole channel groups, so that conv1d and scan work on
 // full vectors. The weights of added channels are zero.
@@ -20,5 +21,10 @@ ops::LinearShape ComputedShape(const MambaConfig& config, Module module);
 // The stored row that computed row `n` comes from, or -1 for an added row of zeros. Only in_proj,
 // whose output is u and then z, moves rows.
 int64_t StoredRow(const MambaConfig& config, Module module, int64_t n);
+// Whether a checkpoint has a bias for the module.
+bool HasBias(const MambaConfig& config, Module module);
+
+// Parameters of a checkpoint with this config; the head counts only when it is not tied.
+int64_t ParameterCount(const MambaConfig& config);
 
 }  // namespace scanserve::model

@@ -118,16 +118,22 @@ absl::Status CheckCoverage(const TensorMap& tensors, absl::Span<const std::byte>
 // Parses the header and refuses a name that stands in it twice, which a JSON object would hide.
 absl::StatusOr<nlohmann::json> ParseHeader(absl::string_view text) {
   std::string twice;
+  bool too_deep = false;
   std::map<std::string, int> seen;
   const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     if (depth == 1 && event == nlohmann::json::parse_event_t::key) {
       const auto& key = parsed.get_ref<const std::string&>();
       if (seen[key]++ == 1) twice = key;
     }
-    return true;
+    too_deep |= depth > kMaxJsonDepth;
+    return depth <= kMaxJsonDepth;
   };
   nlohmann::json header = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
   if (!header.is_object()) return absl::InvalidArgumentError("the header is not a JSON object");
+  if (too_deep) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
+  }
   if (!twice.empty()) return Fault(twice, "stands in the header twice");
   return header;
 }
