@@ -1,6 +1,7 @@
 """Uploads that are no scan order: each is refused with a sentence, and nothing is stored."""
 
 import struct
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -142,40 +143,50 @@ def test_an_upload_is_refused_with(client, case):
         client.orders.UploadScanOrder(iter(requests), timeout=CALL_SECONDS)
 
 
-def hold_open(client, release):
-    """An upload that sends its header and then nothing, until `release` is true."""
-    def parts():
+class HeldUpload:
+    """An upload that the server has begun to read, and that goes on when it is told to."""
+
+    def __init__(self, client):
+        self._begun, self._released = threading.Event(), threading.Event()
+        self.answer = client.orders.UploadScanOrder.future(self._parts(), timeout=CALL_SECONDS)
+        assert self._begun.wait(CALL_SECONDS)
+
+    def _parts(self):
         yield HEADER
-        wait_until(release, "the end of the upload")
-    return client.orders.UploadScanOrder.future(parts(), timeout=CALL_SECONDS)
+        yield pb.UploadScanOrderRequest(npy_chunk=b"\0" * (1 << 20))
+        # So much is only sent when the server reads.
+        self._begun.set()
+        self._released.wait(CALL_SECONDS)
+
+    def release(self):
+        self._released.set()
 
 
 def test_uploads_over_the_limit_are_told_to_wait(start_server, connect):
     client = connect(start_server("--max-open-uploads", "2"))
-    done = []
-    held = [hold_open(client, lambda: done) for _ in range(2)]
-
-    def is_refused():
-        try:
-            client.upload("third", GOOD)
-        except grpc.RpcError as error:
-            assert error.code() == STATUS.RESOURCE_EXHAUSTED and "2 uploads" in error.details()
-            return True
-        return False
-
-    wait_until(is_refused, "the refusal of a third upload")
-    done.append(True)
+    held = [HeldUpload(client) for _ in range(2)]
+    with refused(STATUS.RESOURCE_EXHAUSTED, "2 uploads"):
+        client.upload("third", GOOD)
     for upload in held:
-        assert upload.exception(CALL_SECONDS).code() == INVALID
-    assert client.upload("fourth", GOOD).order.length == 3
+        assert not upload.answer.done()
+        upload.release()
+        assert upload.answer.exception(CALL_SECONDS).code() == INVALID
+    wait_until(lambda: is_stored(client, "fourth"), "room for an upload")
+
+
+def is_stored(client, name) -> bool:
+    try:
+        return client.upload(name, GOOD).order.length == 3
+    except grpc.RpcError as error:
+        assert error.code() == STATUS.RESOURCE_EXHAUSTED
+        return False
 
 
 def test_an_idle_upload_is_ended(start_server, connect):
     client = connect(start_server("--upload-idle", "300ms"))
-    done = []
-    upload = hold_open(client, lambda: done)
-    assert upload.exception(CALL_SECONDS).code() == STATUS.DEADLINE_EXCEEDED
-    done.append(True)
+    upload = HeldUpload(client)
+    assert upload.answer.exception(CALL_SECONDS).code() == STATUS.DEADLINE_EXCEEDED
+    upload.release()
     assert client.upload("next", GOOD).order.length == 3
 
 
