@@ -1,6 +1,8 @@
 #include "client/message_json.h"
 
-#include <vector>
+#include <array>
+#include <charconv>
+#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -39,6 +41,16 @@ Json BytesOrText(const FieldDescriptor& field, const std::string& value) {
   return field.type() == FieldDescriptor::TYPE_BYTES ? absl::Base64Escape(value) : value;
 }
 
+// The double with the fewest digits that means `value`: 0.8f becomes 0.8, not 0.800000011920929.
+double ShortestDouble(float value) {
+  if (!std::isfinite(value)) return value;
+  std::array<char, 32> digits;
+  const auto written = std::to_chars(digits.begin(), digits.end(), value);
+  double shortest = 0;
+  std::from_chars(digits.data(), written.ptr, shortest);
+  return shortest;
+}
+
 Json SingleValue(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   switch (field.cpp_type()) {
@@ -53,7 +65,7 @@ Json SingleValue(const Message& message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection.GetDouble(message, &field);
     case FieldDescriptor::CPPTYPE_FLOAT:
-      return reflection.GetFloat(message, &field);
+      return ShortestDouble(reflection.GetFloat(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field);
     case FieldDescriptor::CPPTYPE_ENUM:
@@ -80,7 +92,7 @@ Json RepeatedItem(const Message& message, const FieldDescriptor& field, int inde
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection.GetRepeatedDouble(message, &field, index);
     case FieldDescriptor::CPPTYPE_FLOAT:
-      return reflection.GetRepeatedFloat(message, &field, index);
+      return ShortestDouble(reflection.GetRepeatedFloat(message, &field, index));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetRepeatedBool(message, &field, index);
     case FieldDescriptor::CPPTYPE_ENUM:
