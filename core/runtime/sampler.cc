@@ -50,8 +50,9 @@ void Sampler::ApplyRules() {
   for (const int32_t token : parameters_.suppressed_tokens) {
     logits_[static_cast<size_t>(token)] = kNever;
   }
+  // What is no number, from broken weights, has no place in an order.
   for (size_t token = 0; token < logits_.size(); ++token) {
-    if (!selectable_[token]) logits_[token] = kNever;
+    if (!selectable_[token] || std::isnan(logits_[token])) logits_[token] = kNever;
   }
 }
 
@@ -106,7 +107,7 @@ void Sampler::Truncate() {
 
 int32_t Sampler::Draw() {
   Truncate();
-  // Nothing is left, or the logits are no numbers: the greedy choice is defined for these too.
+  // Nothing is left: the greedy choice is defined for that too.
   if (candidates_.empty()) return Greedy();
   double total = 0;
   for (const double weight : weights_) total += weight;
@@ -127,13 +128,16 @@ TokenLogprob Sampler::WithLogprob(int32_t token, absl::Span<const float> logits)
     return static_cast<float>(static_cast<double>(logits[static_cast<size_t>(id)]) - normalizer);
   };
   result.logprob = logprob(token);
+  const auto sortable = [&](int32_t id) {
+    const float logit = logits[static_cast<size_t>(id)];
+    return std::isnan(logit) ? kNever : logit;
+  };
   const auto count = std::min(static_cast<size_t>(parameters_.top_logprobs), logits.size());
   std::vector<int32_t> ids(logits.size());
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
   std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(),
                     [&](int32_t a, int32_t b) {
-                      const float logit_a = logits[static_cast<size_t>(a)];
-                      const float logit_b = logits[static_cast<size_t>(b)];
+                      const float logit_a = sortable(a), logit_b = sortable(b);
                       return logit_a != logit_b ? logit_a > logit_b : a < b;
                     });
   for (size_t i = 0; i < count; ++i) result.top.emplace_back(ids[i], logprob(ids[i]));

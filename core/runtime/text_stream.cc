@@ -33,28 +33,43 @@ size_t TextStream::CertainLength() {
 Delta TextStream::Release(size_t length) {
   Delta delta;
   delta.text = pending_.substr(0, length);
-  while (!pending_tokens_.empty() && pending_tokens_.front().end <= length) {
+  while (!pending_tokens_.empty() && pending_tokens_.front().end.value_or(length + 1) <= length) {
     TokenLogprob& token = pending_tokens_.front().token;
     delta.tokens.push_back(token.token);
     if (with_logprobs_) delta.logprobs.push_back(std::move(token));
     pending_tokens_.pop_front();
   }
   pending_.erase(0, length);
-  for (PendingToken& token : pending_tokens_) token.end -= length;
+  for (PendingToken& token : pending_tokens_) {
+    if (token.end.has_value()) *token.end -= length;
+  }
   return delta;
+}
+
+void TextStream::Append(const std::string& text) {
+  if (text.empty()) return;
+  // What the decoder held back is the first character.
+  size_t first = 1;
+  while (first < text.size() && (static_cast<unsigned char>(text[first]) & 0xC0U) == 0x80U) ++first;
+  for (PendingToken& token : pending_tokens_) {
+    if (!token.end.has_value()) token.end = pending_.size() + first;
+  }
+  pending_ += text;
 }
 
 Delta TextStream::Push(TokenLogprob token, bool with_logprob) {
   if (stopped_by_.has_value()) return {};
   with_logprobs_ = with_logprob;
-  pending_ += decoder_.Push(token.token);
-  pending_tokens_.push_back({std::move(token), pending_.size()});
+  Append(decoder_.Push(token.token));
+  PendingToken pending = {std::move(token), std::nullopt};
+  if (!decoder_.holds_back()) pending.end = pending_.size();
+  pending_tokens_.push_back(std::move(pending));
   return Release(CertainLength());
 }
 
 Delta TextStream::Finish() {
   if (stopped_by_.has_value()) return {};
-  pending_ += decoder_.Finish();
+  Append(decoder_.Finish());
   const size_t certain = CertainLength();
   return Release(stopped_by_.has_value() ? certain : pending_.size());
 }

@@ -32,9 +32,12 @@ class TextStream {
  private:
   struct PendingToken {
     TokenLogprob token;
-    size_t end;  // in pending_, of its text
+    // Of its text in pending_; nothing while its last character lacks bytes.
+    std::optional<size_t> end;
   };
 
+  // Adds decoded text, and says where tokens end whose last character it completes.
+  void Append(const std::string& text);
   // Looks for a stop string; returns how much of pending_ is certain.
   size_t CertainLength();
   Delta Release(size_t length);
