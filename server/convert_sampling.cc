@@ -148,6 +148,20 @@ absl::StatusOr<runtime::SamplingParameters> SamplingFromProto(
   return sampling;
 }
 
+absl::Status CheckTokensLeft(const runtime::SamplingParameters& sampling,
+                             const model::Tokenizer& tokenizer) {
+  std::vector<bool> suppressed(static_cast<size_t>(tokenizer.vocab_size()), false);
+  for (const int32_t id : sampling.suppressed_tokens) {
+    if (id < tokenizer.vocab_size()) suppressed[static_cast<size_t>(id)] = true;
+  }
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (!suppressed[static_cast<size_t>(id)] && tokenizer.HasToken(id)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("sampling.suppress_tokens: ", sampling.suppressed_tokens.size(),
+                   " ids, which leave no token to choose"));
+}
+
 v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling) {
   v1::SamplingParameters proto;
   proto.set_max_new_tokens(sampling.max_new_tokens);

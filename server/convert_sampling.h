@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/model/generation_config.h"
+#include "core/model/tokenizer/tokenizer.h"
 #include "core/runtime/sampling_parameters.h"
 #include "scanserve/v1/inference_service.pb.h"
 #include "server/server_options.h"
@@ -18,6 +19,10 @@ namespace scanserve::server {
 absl::StatusOr<runtime::SamplingParameters> SamplingFromProto(
     const v1::SamplingParameters& proto, const model::GenerationConfig& defaults,
     int64_t vocabulary, const RequestLimits& limits, uint64_t fresh_seed);
+
+// INVALID_ARGUMENT when every token that `tokenizer` has is suppressed.
+absl::Status CheckTokensLeft(const runtime::SamplingParameters& sampling,
+                             const model::Tokenizer& tokenizer);
 
 // The values in force, each set.
 v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling);

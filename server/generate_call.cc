@@ -48,7 +48,7 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     SCANSERVE_ASSIGN_OR_RETURN(
         sampling_, SamplingFromProto(request_.sampling(), model.generation, model.config.vocab_size,
                                      backend().limits(), FreshSeed()));
-    return absl::OkStatus();
+    return CheckTokensLeft(sampling_, *model.tokenizer);
   }
 
   absl::StatusOr<Stream> Submit(TokensOrStatus tokens) {

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <memory>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -39,6 +38,12 @@ void Write(spdlog::level::level_enum level, absl::string_view event,
   const spdlog::string_view_t name = spdlog::level::to_string_view(level);
   logger->log(level, "{}",
               FormatJsonLine(time, absl::string_view(name.data(), name.size()), event, fields));
+}
+
+// As a JSON string: bad UTF-8 becomes U+FFFD, line ends and quotes are escaped.
+std::string Quote(absl::string_view text) {
+  return nlohmann::json(std::string(text))
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 bool NeedsQuotes(absl::string_view value) {
@@ -94,23 +99,18 @@ std::string FormatTextLine(absl::string_view event, const std::vector<LogField>&
   std::string line(event);
   for (const LogField& field : fields) {
     const bool quotes = !field.literal && NeedsQuotes(field.value);
-    absl::StrAppend(
-        &line, " ", field.name, "=",
-        quotes ? absl::StrCat("\"", absl::Utf8SafeCHexEscape(field.value), "\"") : field.value);
+    absl::StrAppend(&line, " ", field.name, "=", quotes ? Quote(field.value) : field.value);
   }
   return line;
 }
 
 std::string FormatJsonLine(absl::string_view time, absl::string_view level, absl::string_view event,
                            const std::vector<LogField>& fields) {
-  const auto quote = [](absl::string_view text) {
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  };
-  std::string line = absl::StrCat("{\"time\":", quote(time), ",\"level\":", quote(level),
-                                  ",\"event\":", quote(event));
+  std::string line = absl::StrCat("{\"time\":", Quote(time), ",\"level\":", Quote(level),
+                                  ",\"event\":", Quote(event));
   for (const LogField& field : fields) {
-    absl::StrAppend(&line, ",", quote(field.name), ":",
-                    field.literal ? field.value : quote(field.value));
+    absl::StrAppend(&line, ",", Quote(field.name), ":",
+                    field.literal ? field.value : Quote(field.value));
   }
   return absl::StrCat(line, "}");
 }

@@ -1,0 +1,23 @@
+#include "server/call.h"
+
+#include <gtest/gtest.h>
+
+namespace scanserve::server {
+namespace {
+
+TEST(RequestIdTest, KeepsGoodIds) {
+  EXPECT_EQ(RequestId("Az09._-"), "Az09._-");
+  EXPECT_EQ(RequestId(std::string(64, 'a')), std::string(64, 'a'));
+}
+
+TEST(RequestIdTest, ReplacesOthersByNewOnes) {
+  for (const std::string& bad : {std::string(), std::string(65, 'a'), std::string("a b"),
+                                 std::string("a\n"), std::string("\xC3\xA9")}) {
+    const std::string id = RequestId(bad);
+    EXPECT_EQ(id.size(), 16u);
+    EXPECT_NE(id, RequestId(bad));
+  }
+}
+
+}  // namespace
+}  // namespace scanserve::server

@@ -1,0 +1,114 @@
+#include "tests/server/test_server.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace scanserve::server {
+
+void StepGate::Close() {
+  base::MutexLock lock(mutex_);
+  closed_ = true;
+}
+
+void StepGate::Open() {
+  base::MutexLock lock(mutex_);
+  closed_ = false;
+  changed_.NotifyAll();
+}
+
+void StepGate::Pass() {
+  base::MutexLock lock(mutex_);
+  while (closed_) changed_.Wait(mutex_);
+}
+
+ServerOptions TestServer::Options() {
+  ServerOptions options;
+  options.model_folder = SCANSERVE_SOURCE_DIR "/models/scanserve-6m";
+  options.listen = "127.0.0.1:0";
+  options.engine.threads = 1;
+  options.drain_delay = absl::ZeroDuration();
+  return options;
+}
+
+TestServer::TestServer(ServerOptions options) : options_(std::move(options)) {
+  std::string folder = testing::TempDir() + "scanserve-test-XXXXXX";
+  store_folder_ = mkdtemp(folder.data());
+  options_.store_folder = store_folder_ + "/store";
+  options_.engine.before_step = [this](int64_t) { gate_.Pass(); };
+  auto backend = Backend::Create(options_, lifecycle_);
+  if (!backend.ok()) ADD_FAILURE() << backend.status();
+  backend_ = *std::move(backend);
+  expiry_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10),
+                                           [this] { lifecycle_.EndExpiredCalls(absl::Now()); });
+  auto server = GrpcServer::Open(options_, *backend_);
+  if (!server.ok()) ADD_FAILURE() << server.status();
+  server_ = *std::move(server);
+}
+
+TestServer::~TestServer() {
+  gate_.Open();
+  if (server_ != nullptr) server_->Shutdown(absl::Now());
+  server_.reset();
+  expiry_.reset();
+  backend_.reset();
+  std::error_code error;
+  std::filesystem::remove_all(store_folder_, error);
+}
+
+void TestServer::Stop() {
+  Drain(options_, *backend_, *server_);
+  server_.reset();
+}
+
+std::shared_ptr<grpc::Channel> TestServer::NewChannel() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Without it the flow-control window stays at 64 KiB, so that a client that does not read is
+  // felt.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                                   grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::unique_ptr<v1::InferenceService::Stub> TestServer::NewInference() const {
+  return v1::InferenceService::NewStub(NewChannel());
+}
+
+std::unique_ptr<v1::ScanOrderService::Stub> TestServer::NewScanOrders() const {
+  return v1::ScanOrderService::NewStub(NewChannel());
+}
+
+v1::GenerateRequest GreedyRequest(int tokens) {
+  v1::GenerateRequest request;
+  request.mutable_prompt()->set_text("In the beginning");
+  request.mutable_sampling()->set_do_sample(false);
+  request.mutable_sampling()->set_ignore_eos(true);
+  request.mutable_sampling()->set_max_new_tokens(tokens);
+  return request;
+}
+
+GenerateResult Generate(v1::InferenceService::Stub& stub, const v1::GenerateRequest& request) {
+  grpc::ClientContext context;
+  GenerateResult result;
+  const auto reader = stub.Generate(&context, request);
+  v1::GenerateResponse response;
+  while (reader->Read(&response)) {
+    if (response.has_started()) result.started = response.started();
+    if (response.has_finished()) result.finished = response.finished();
+    if (response.has_delta()) {
+      result.text += response.delta().text();
+      ++result.deltas;
+    }
+  }
+  result.status = reader->Finish();
+  return result;
+}
+
+}  // namespace scanserve::server

@@ -1,0 +1,77 @@
+// A server on the embedded model inside the test's own process, on a free port.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "scanserve/v1/inference_service.grpc.pb.h"
+#include "scanserve/v1/monitoring_service.grpc.pb.h"
+#include "scanserve/v1/scan_order_service.grpc.pb.h"
+#include "server/backend.h"
+#include "server/drain.h"
+#include "server/grpc_server.h"
+#include "server/lifecycle.h"
+#include "server/periodic_task.h"
+
+namespace scanserve::server {
+
+// Lets the engine make steps only while it is open. Thread-safe.
+class StepGate {
+ public:
+  void Close();
+  void Open();
+  // For EngineOptions::before_step.
+  void Pass();
+
+ private:
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class TestServer {
+ public:
+  // Options that a test changes before it makes the server: the embedded model, one thread, no
+  // waits.
+  static ServerOptions Options();
+
+  explicit TestServer(ServerOptions options = Options());
+  ~TestServer();
+
+  // As on SIGTERM; returns when the port is closed.
+  void Stop();
+
+  StepGate& gate() { return gate_; }
+  Backend& backend() { return *backend_; }
+  Lifecycle& lifecycle() { return lifecycle_; }
+  // Its own connection each time.
+  std::shared_ptr<grpc::Channel> NewChannel() const;
+  std::unique_ptr<v1::InferenceService::Stub> NewInference() const;
+  std::unique_ptr<v1::ScanOrderService::Stub> NewScanOrders() const;
+
+ private:
+  StepGate gate_;
+  std::string store_folder_;
+  Lifecycle lifecycle_;
+  ServerOptions options_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<PeriodicTask> expiry_;
+  std::unique_ptr<GrpcServer> server_;
+};
+
+// A greedy request of `tokens` tokens.
+v1::GenerateRequest GreedyRequest(int tokens);
+
+// Reads a whole Generate call.
+struct GenerateResult {
+  grpc::Status status;
+  v1::GenerateStarted started;
+  std::string text;
+  int deltas = 0;
+  v1::GenerateFinished finished;
+};
+GenerateResult Generate(v1::InferenceService::Stub& stub, const v1::GenerateRequest& request);
+
+}  // namespace scanserve::server
