@@ -75,12 +75,12 @@ absl::Status NpyStream::Finish() {
         absl::StrCat(path_, ": ", missing_bytes_, " bytes of values are missing"));
   }
   if (std::fclose(std::exchange(file_, nullptr)) != 0) {
-    const absl::Status failure = Failure("write");
+    absl::Status failure = Failure("write");
     std::remove(part_path_.c_str());
     return failure;
   }
   if (std::rename(part_path_.c_str(), path_.c_str()) != 0) {
-    const absl::Status failure = Failure("rename");
+    absl::Status failure = Failure("rename");
     std::remove(part_path_.c_str());
     return failure;
   }

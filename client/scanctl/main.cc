@@ -2,17 +2,17 @@
 #include "client/scanctl/commands.h"
 
 int main(int argc, char** argv) {
-  using namespace scanserve::client;  // NOLINT(build/namespaces)
-  Program program("Asks a ScanServe server to generate, score, extract and switch scan orders.",
-                  "scanctl");
-  AddGenerate(program);
-  AddPerplexity(program);
-  AddExtract(program);
-  AddTokenize(program);
-  AddDetokenize(program);
-  AddOrders(program);
-  AddAdapters(program);
-  AddInfo(program);
-  AddHealth(program);
-  return Run(program, argc, argv);
+  namespace client = scanserve::client;
+  client::Program program(
+      "Asks a ScanServe server to generate, score, extract and switch scan orders.", "scanctl");
+  client::AddGenerate(program);
+  client::AddPerplexity(program);
+  client::AddExtract(program);
+  client::AddTokenize(program);
+  client::AddDetokenize(program);
+  client::AddOrders(program);
+  client::AddAdapters(program);
+  client::AddInfo(program);
+  client::AddHealth(program);
+  return client::Run(program, argc, argv);
 }
