@@ -2,10 +2,11 @@
 #include "client/scanorder/commands.h"
 
 int main(int argc, char** argv) {
-  using namespace scanserve::client;  // NOLINT(build/namespaces)
-  Program program("Computes scan orders: permutations in which the selective scan reads a prompt.",
-                  "scanorder");
-  AddRun(program);
-  AddCompute(program);
-  return Run(program, argc, argv);
+  namespace client = scanserve::client;
+  client::Program program(
+      "Computes scan orders: permutations in which the selective scan reads a prompt.",
+      "scanorder");
+  client::AddRun(program);
+  client::AddCompute(program);
+  return client::Run(program, argc, argv);
 }
