@@ -66,6 +66,8 @@ void EngineLoop::EndDropped() {
     cancel_all = cancel_all_;
   }
   for (auto& sequence : running_) {
+    // Not every step asks about every sequence, and one whose reader has read must not end here.
+    MayRun(*sequence, now);
     absl::Status status = ReasonToEnd(*sequence, now);
     if (status.ok()) status = cancel_all;
     if (!status.ok()) dropped.push_back({std::move(sequence), std::move(status)});

@@ -57,6 +57,7 @@ class EngineLoop : public Engine {
   std::vector<Chunk> PlanPrompts(int64_t& budget);
   // The one pass layer by layer that is under way, or the next one.
   Sequence* LayerByLayerSequence();
+  // Whether its reader has room; notes since when it has not.
   bool MayRun(Sequence& sequence, absl::Time now) const;
   void AfterStep();
   void End(std::unique_ptr<Sequence> sequence, absl::Status status);

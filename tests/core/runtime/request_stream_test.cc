@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "tests/core/runtime/signal.h"
+
 namespace scanserve::runtime {
 namespace {
 
@@ -88,26 +90,6 @@ TEST(RequestStreamTest, CancelWakesTheEngineOnceAndLeavesEventsToTake) {
   EXPECT_EQ(NumberOf(*stream.Next()), 0);
   EXPECT_TRUE(absl::IsCancelled(std::get<Ended>(*stream.Next()).status));
 }
-
-// Lets one thread wait for what another says.
-class Signal {
- public:
-  void Raise() {
-    base::MutexLock lock(mutex_);
-    raised_ = true;
-    condition_.NotifyOne();
-  }
-  void Await() {
-    base::MutexLock lock(mutex_);
-    while (!raised_) condition_.Wait(mutex_);
-    raised_ = false;
-  }
-
- private:
-  base::Mutex mutex_;
-  base::CondVar condition_;
-  bool raised_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 constexpr int32_t kHammered = 20'000;
 
