@@ -59,6 +59,10 @@ FileDescriptor::~FileDescriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+absl::Status InFile(absl::string_view path, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
 absl::Status UnavailableFromErrno(absl::string_view action, absl::string_view path) {
   const int error = errno;
   return absl::UnavailableError(absl::StrCat(action, " ", path, ": ", std::strerror(error)));

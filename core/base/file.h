@@ -49,6 +49,9 @@ inline constexpr absl::string_view kTemporarySuffix = ".tmp~";
 // UNAVAILABLE when it cannot.
 absl::Status SyncFolder(const std::string& folder);
 
+// `status` with `path` before its message: for errors found in what was read from there.
+absl::Status InFile(absl::string_view path, const absl::Status& status);
+
 // An UNAVAILABLE status that says what was being done (`action`), to what, and errno's text.
 absl::Status UnavailableFromErrno(absl::string_view action, absl::string_view path);
 

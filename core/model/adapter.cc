@@ -143,10 +143,6 @@ LoraPair MakePair(const FoundPair& found, const MambaConfig& config, Module modu
   return pair;
 }
 
-absl::Status InFile(absl::string_view file, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
-}
-
 std::string Grouped(int64_t value) {
   std::string digits = absl::StrCat(value);
   for (int64_t i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3) {
@@ -164,16 +160,16 @@ absl::StatusOr<std::shared_ptr<const Adapter>> Adapter::Load(
   SCANSERVE_ASSIGN_OR_RETURN(const std::string config_text,
                              base::ReadFile(config_path, kMaxConfigBytes));
   const absl::StatusOr<AdapterConfig> read = AdapterConfig::FromJson(config_text);
-  if (!read.ok()) return InFile(config_path, read.status());
+  if (!read.ok()) return base::InFile(config_path, read.status());
   const std::string tensor_path = absl::StrCat(folder, "/adapter_model.safetensors");
   SCANSERVE_ASSIGN_OR_RETURN(const std::string bytes, base::ReadFile(tensor_path, kMaxTensorBytes));
   const auto tensors = ParseSafetensors(
       absl::MakeConstSpan(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()));
-  if (!tensors.ok()) return InFile(tensor_path, tensors.status());
+  if (!tensors.ok()) return base::InFile(tensor_path, tensors.status());
   const auto pairs = FindPairs(*tensors, *read, config);
-  if (!pairs.ok()) return InFile(tensor_path, pairs.status());
+  if (!pairs.ok()) return base::InFile(tensor_path, pairs.status());
   if (const absl::Status complete = CheckComplete(*pairs, *read, config); !complete.ok()) {
-    return InFile(tensor_path, complete);
+    return base::InFile(tensor_path, complete);
   }
 
   std::shared_ptr<Adapter> adapter(new Adapter);

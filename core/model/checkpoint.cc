@@ -14,10 +14,6 @@ namespace {
 
 constexpr int64_t kMaxIndexBytes = 16 << 20;
 
-absl::Status InFile(const std::string& path, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
-
 }  // namespace
 
 absl::Status CheckTensor(const std::string& name, const TensorView& tensor,
@@ -49,7 +45,7 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
 absl::Status Checkpoint::AddFile(const std::string& path) {
   SCANSERVE_ASSIGN_OR_RETURN(auto file, base::MappedFile::Open(path));
   absl::StatusOr<TensorMap> tensors = ParseSafetensors(file->bytes());
-  if (!tensors.ok()) return InFile(path, tensors.status());
+  if (!tensors.ok()) return base::InFile(path, tensors.status());
   for (auto& [name, tensor] : *tensors) {
     if (!tensors_.emplace(name, std::move(tensor)).second) {
       return absl::InvalidArgumentError(

@@ -15,10 +15,6 @@ namespace {
 
 constexpr int64_t kMaxJsonBytes = 16 << 20;
 
-absl::Status InFile(absl::string_view file, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
-}
-
 nlohmann::json CanonicalFields(const MambaConfig& config) {
   return {{"vocab_size", config.vocab_size},
           {"hidden_size", config.hidden_size},
@@ -75,19 +71,19 @@ absl::StatusOr<GenerationConfig> LoadGenerationConfig(const std::string& folder,
   const absl::StatusOr<std::string> text = base::ReadFile(path, kMaxJsonBytes);
   if (text.ok()) {
     absl::StatusOr<GenerationConfig> read = GenerationConfig::FromJson(*text);
-    if (!read.ok()) return InFile(path, read.status());
+    if (!read.ok()) return base::InFile(path, read.status());
     generation = *std::move(read);
   } else if (!absl::IsNotFound(text.status())) {
     return text.status();
   }
   if (const absl::Status status = AddConfigDefaults(config_text, config, generation);
       !status.ok()) {
-    return InFile(absl::StrCat(folder, "/config.json"), status);
+    return base::InFile(absl::StrCat(folder, "/config.json"), status);
   }
   for (const absl::Status& status :
        {CheckIds("eos_token_id", generation.eos_token_ids, config.vocab_size),
         CheckIds("suppress_tokens", generation.suppress_tokens, config.vocab_size)}) {
-    if (!status.ok()) return InFile(path, status);
+    if (!status.ok()) return base::InFile(path, status);
   }
   return generation;
 }
@@ -108,7 +104,7 @@ absl::StatusOr<std::shared_ptr<const LanguageModel>> LoadLanguageModel(
   SCANSERVE_ASSIGN_OR_RETURN(const std::string config_text,
                              base::ReadFile(config_path, kMaxJsonBytes));
   const absl::StatusOr<MambaConfig> config = MambaConfig::FromJson(config_text);
-  if (!config.ok()) return InFile(config_path, config.status());
+  if (!config.ok()) return base::InFile(config_path, config.status());
   model->config = *config;
   SCANSERVE_ASSIGN_OR_RETURN(model->generation, LoadGenerationConfig(folder, config_text, *config));
   SCANSERVE_ASSIGN_OR_RETURN(model->tokenizer,
@@ -122,7 +118,7 @@ absl::StatusOr<std::shared_ptr<const LanguageModel>> LoadLanguageModel(
   SCANSERVE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
   absl::StatusOr<std::unique_ptr<const Mamba>> network =
       Mamba::Create(*config, checkpoint, make_linear);
-  if (!network.ok()) return InFile(folder, network.status());
+  if (!network.ok()) return base::InFile(folder, network.status());
   model->network = *std::move(network);
   model->digest =
       ContentDigest("scanserve.model.v1", CanonicalFields(*config), checkpoint.tensors());
