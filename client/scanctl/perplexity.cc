@@ -210,7 +210,8 @@ void AddPerplexity(Program& program) {
       "at the end. Documents are sent as they are read. With --json: one line for each\n"
       "event.\n\n"
       "Example:\n"
-      "  scanctl perplexity test.txt --join-with-eos --mode sliding --window 512 --stride 256");
+      "  scanctl perplexity test.txt --join-with-eos --mode sliding \\\n"
+      "    --window 512 --stride 256");
   app.callback([flags, &program] {
     program.command = [flags](Session& session) { return Perplexity(session, *flags); };
   });

@@ -1,0 +1,301 @@
+// What command lines become requests, and which are refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/scanctl/commands.h"
+#include "scanserve/v1/inference_service.grpc.pb.h"
+#include "scanserve/v1/scan_order_service.grpc.pb.h"
+#include "tests/client/fake_server.h"
+
+namespace scanserve::client {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Keeps the requests and answers with as little as the contract allows.
+class FakeInference : public v1::InferenceService::Service {
+ public:
+  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
+                        grpc::ServerWriter<v1::GenerateResponse>* writer) override {
+    generate = *request;
+    v1::GenerateResponse response;
+    response.mutable_delta()->set_text("answer");
+    writer->Write(response);
+    response.mutable_finished()->set_reason(v1::FINISH_REASON_LENGTH);
+    writer->Write(response);
+    return status;
+  }
+
+  grpc::Status ComputePerplexity(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ComputePerplexityResponse, v1::ComputePerplexityRequest>* stream)
+      override {
+    v1::ComputePerplexityRequest request;
+    stream->Read(&request);
+    perplexity = request.settings();
+    while (stream->Read(&request)) {
+    }
+    v1::ComputePerplexityResponse response;
+    response.mutable_totals();
+    stream->Write(response);
+    return status;
+  }
+
+  v1::GenerateRequest generate;
+  v1::PerplexitySettings perplexity;
+  grpc::Status status;
+};
+
+class FakeOrders : public v1::ScanOrderService::Service {
+ public:
+  grpc::Status SetActiveScan(grpc::ServerContext*, const v1::SetActiveScanRequest* request,
+                             v1::SetActiveScanResponse* response) override {
+    activated = *request;
+    *response->mutable_active()->mutable_setting() = request->setting();
+    return grpc::Status::OK;
+  }
+
+  v1::SetActiveScanRequest activated;
+};
+
+void AddAll(Program& program) {
+  AddGenerate(program);
+  AddPerplexity(program);
+  AddExtract(program);
+  AddTokenize(program);
+  AddDetokenize(program);
+  AddOrders(program);
+  AddAdapters(program);
+  AddInfo(program);
+  AddHealth(program);
+}
+
+class CommandLineTest : public testing::Test {
+ protected:
+  CommandLineTest() : server_({&inference_, &orders_}) {}
+
+  // The exit status; what was written is in output_ and error_.
+  int Scanctl(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"scanctl", "--server", server_.address()});
+    std::vector<const char*> argv;
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    Program program("Test.", "scanctl");
+    AddAll(program);
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int status = scanserve::client::Run(program, static_cast<int>(argv.size()), argv.data());
+    output_ = testing::internal::GetCapturedStdout();
+    error_ = testing::internal::GetCapturedStderr();
+    return status;
+  }
+
+  FakeInference inference_;
+  FakeOrders orders_;
+  FakeServer server_;
+  std::string output_;
+  std::string error_;
+};
+
+TEST_F(CommandLineTest, LeavesToTheServerWhatIsNotGiven) {
+  ASSERT_EQ(Scanctl({"generate", "text"}), kExitOk);
+  EXPECT_EQ(output_, "answer\n");
+  const v1::SamplingParameters& sampling = inference_.generate.sampling();
+  EXPECT_EQ(sampling.SerializeAsString(), "");
+  EXPECT_TRUE(inference_.generate.scan().has_assigned());
+  EXPECT_TRUE(inference_.generate.adapter().has_assigned());
+  EXPECT_EQ(inference_.generate.prompt().text_bytes(), "text");
+}
+
+TEST_F(CommandLineTest, SendsEachSamplingFlagInItsField) {
+  ASSERT_EQ(Scanctl({"generate",
+                     "text",
+                     "-m",
+                     "7",
+                     "-t",
+                     "0.5",
+                     "--top-k",
+                     "3",
+                     "--top-p",
+                     "0.9",
+                     "--min-p",
+                     "0.1",
+                     "--seed",
+                     "18446744073709551615",
+                     "--repetition-penalty",
+                     "1.5",
+                     "--presence-penalty",
+                     "-2",
+                     "--frequency-penalty",
+                     "2",
+                     "--stop",
+                     "a,b",
+                     "--stop",
+                     "c",
+                     "--stop-token-ids",
+                     "1,2",
+                     "--logit-bias",
+                     "5=-2.5",
+                     "--suppress-tokens",
+                     "8,9",
+                     "--greedy",
+                     "--ignore-eos",
+                     "--top-logprobs",
+                     "2",
+                     "-n",
+                     "2"}),
+            kExitOk)
+      << error_;
+  const v1::SamplingParameters& sampling = inference_.generate.sampling();
+  EXPECT_EQ(sampling.max_new_tokens(), 7);
+  EXPECT_EQ(sampling.temperature(), 0.5F);
+  EXPECT_EQ(sampling.top_k(), 3);
+  EXPECT_EQ(sampling.top_p(), 0.9F);
+  EXPECT_EQ(sampling.min_p(), 0.1F);
+  EXPECT_EQ(sampling.seed(), 18446744073709551615U);
+  EXPECT_EQ(sampling.repetition_penalty(), 1.5F);
+  EXPECT_EQ(sampling.presence_penalty(), -2);
+  EXPECT_EQ(sampling.frequency_penalty(), 2);
+  EXPECT_THAT(sampling.stop_strings(), ElementsAre("a,b", "c"));
+  EXPECT_THAT(sampling.stop_token_ids(), ElementsAre(1, 2));
+  EXPECT_EQ(sampling.logit_bias().at(5), -2.5F);
+  EXPECT_THAT(sampling.suppress_tokens().ids(), ElementsAre(8, 9));
+  EXPECT_TRUE(sampling.has_do_sample());
+  EXPECT_FALSE(sampling.do_sample());
+  EXPECT_TRUE(sampling.ignore_eos());
+  EXPECT_TRUE(sampling.logprobs());
+  EXPECT_EQ(sampling.top_logprobs(), 2);
+  EXPECT_EQ(sampling.n(), 2);
+}
+
+TEST_F(CommandLineTest, TellsAnEmptyListOfSuppressedTokensFromNone) {
+  ASSERT_EQ(Scanctl({"generate", "text", "--suppress-nothing"}), kExitOk);
+  EXPECT_TRUE(inference_.generate.sampling().has_suppress_tokens());
+  EXPECT_EQ(inference_.generate.sampling().suppress_tokens().ids_size(), 0);
+}
+
+TEST_F(CommandLineTest, SendsTheScanSettingAndTheAdapter) {
+  ASSERT_EQ(Scanctl({"generate", "text", "--order", "wiki@2", "--target-layers", "0,3", "--readout",
+                     "pin-last", "--adapter", "kjv"}),
+            kExitOk)
+      << error_;
+  const v1::ScanSetting& setting = inference_.generate.scan().setting();
+  EXPECT_EQ(setting.order().name(), "wiki");
+  EXPECT_EQ(setting.order().version(), 2);
+  EXPECT_THAT(setting.target_layers(), ElementsAre(0, 3));
+  EXPECT_EQ(setting.readout(), v1::READOUT_PIN_LAST);
+  EXPECT_EQ(inference_.generate.adapter().ref().name(), "kjv");
+
+  ASSERT_EQ(Scanctl({"generate", "text", "--identity", "--no-adapter"}), kExitOk);
+  EXPECT_TRUE(inference_.generate.scan().has_identity());
+  EXPECT_TRUE(inference_.generate.adapter().has_base());
+}
+
+TEST_F(CommandLineTest, TakesTokenIdsAsThePrompt) {
+  ASSERT_EQ(Scanctl({"generate", "--token-ids", "4,5,6"}), kExitOk);
+  EXPECT_THAT(inference_.generate.prompt().token_ids().ids(), ElementsAre(4, 5, 6));
+}
+
+TEST_F(CommandLineTest, TakesAPromptThatIsTheNameOfACommand) {
+  ASSERT_EQ(Scanctl({"generate", "info"}), kExitOk);
+  EXPECT_EQ(inference_.generate.prompt().text_bytes(), "info");
+}
+
+TEST_F(CommandLineTest, TakesSharedFlagsBehindTheCommandToo) {
+  ASSERT_EQ(Scanctl({"generate", "text", "--json"}), kExitOk);
+  EXPECT_THAT(output_, HasSubstr("{\"event\":\"delta\",\"choice\":0,\"text\":\"answer\""));
+}
+
+TEST_F(CommandLineTest, SlidingWindowsAreReadNaturallyWhateverIsActive) {
+  ASSERT_EQ(Scanctl({"perplexity", "/dev/null", "--mode", "sliding", "--window", "8"}), kExitOk)
+      << error_;
+  EXPECT_TRUE(inference_.perplexity.scan().has_identity());
+  EXPECT_EQ(inference_.perplexity.window_tokens(), 8);
+  ASSERT_EQ(Scanctl({"perplexity", "/dev/null"}), kExitOk);
+  EXPECT_TRUE(inference_.perplexity.scan().has_assigned());
+}
+
+TEST_F(CommandLineTest, ActivatesASettingAndDeactivatesIt) {
+  ASSERT_EQ(Scanctl({"orders", "activate", "wiki", "--target-layers", "1", "--expected-revision",
+                     "0", "--force"}),
+            kExitOk)
+      << error_;
+  EXPECT_EQ(orders_.activated.setting().order().name(), "wiki");
+  EXPECT_TRUE(orders_.activated.has_expected_revision());
+  EXPECT_TRUE(orders_.activated.force());
+  EXPECT_THAT(output_, HasSubstr("active: wiki, layers 1"));
+  ASSERT_EQ(Scanctl({"orders", "deactivate"}), kExitOk);
+  EXPECT_FALSE(orders_.activated.setting().has_order());
+  EXPECT_FALSE(orders_.activated.has_expected_revision());
+}
+
+TEST_F(CommandLineTest, ReportsAFailedCallInOneLineAndStatus1) {
+  inference_.status = grpc::Status(grpc::StatusCode::NOT_FOUND, "no order \"x\"\x1B[2J");
+  EXPECT_EQ(Scanctl({"generate", "text"}), kExitFailed);
+  EXPECT_EQ(error_, "error: NOT_FOUND: no order \"x\"\xEF\xBF\xBD[2J\n");
+}
+
+TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
+  inference_.generate.set_request_id("untouched");
+  const std::vector<std::vector<std::string>> wrong = {
+      {},
+      {"unknown"},
+      {"orders"},
+      {"generate", "a", "b"},
+      {"generate", "a", "--top-k", "x"},
+      {"generate", "a", "--logit-bias", "5"},
+      {"generate", "a", "--logit-bias", "5=inf"},
+      {"generate", "a", "--order", "x", "--identity"},
+      {"generate", "a", "--adapter", "x", "--no-adapter"},
+      {"generate", "a", "--target-layers", "1"},
+      {"generate", "a", "--readout", "pin-last"},
+      {"generate", "a", "--order", "x", "--readout", "unspecified"},
+      {"generate", "a", "--prompt-file", "b"},
+      {"generate", "a", "--timeout", "0"},
+      {"generate", "a", "--timeout", "soon"},
+      {"perplexity"},
+      {"perplexity", "file", "--documents", "page"},
+      {"perplexity", "file", "--mode", "wide"},
+      {"extract", "file"},
+      {"extract", "file", "--out", "o", "--range", "5"},
+      {"orders", "activate", "name@0"},
+  };
+  for (const auto& arguments : wrong) {
+    EXPECT_EQ(Scanctl(arguments), kExitUsage) << testing::PrintToString(arguments);
+    EXPECT_THAT(error_, HasSubstr("error: "));
+    EXPECT_THAT(error_, HasSubstr("--help"));
+  }
+  EXPECT_EQ(inference_.generate.request_id(), "untouched");
+}
+
+void ForEachCommand(const CLI::App& app, const std::function<void(const CLI::App&)>& visit) {
+  visit(app);
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    ForEachCommand(*command, visit);
+  }
+}
+
+TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
+  Program program("Test.", "scanctl");
+  AddAll(program);
+  int commands = 0;
+  ForEachCommand(program.app, [&](const CLI::App& command) {
+    std::istringstream help(command.help());
+    for (std::string line; std::getline(help, line);) {
+      EXPECT_LE(line.size(), 80) << command.get_name() << ": " << line;
+    }
+    if (command.get_name() != "scanctl") {
+      EXPECT_THAT(command.help(), HasSubstr("Example:\n  scanctl ")) << command.get_name();
+    }
+    ++commands;
+  });
+  EXPECT_EQ(commands, 20);
+}
+
+}  // namespace
+}  // namespace scanserve::client
