@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -18,7 +19,8 @@ constexpr char kFinished = 'f';
 
 // What the handler may touch: a pipe to the thread, and a flag.
 int write_end = -1;
-volatile sig_atomic_t signal_seen = 0;
+std::atomic<bool> signal_seen = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void Send(char message) {
   while (write(write_end, &message, 1) < 0 && errno == EINTR) {
@@ -27,7 +29,7 @@ void Send(char message) {
 
 extern "C" void OnSignal(int) {
   const int saved_errno = errno;
-  signal_seen = 1;
+  signal_seen = true;
   Send(kSignalled);
   errno = saved_errno;
 }
@@ -38,7 +40,7 @@ Interrupt::Interrupt(std::function<void()> on_interrupt) {
   std::array<int, 2> ends;
   SCANSERVE_CHECK(pipe(ends.data()) == 0);
   write_end = ends[1];
-  signal_seen = 0;
+  signal_seen = false;
   thread_ = std::thread([read_end = ends[0], on_interrupt = std::move(on_interrupt)] {
     char message = 0;
     while (message != kFinished) {
@@ -64,6 +66,6 @@ Interrupt::~Interrupt() {
   write_end = -1;
 }
 
-bool Interrupt::seen() const { return signal_seen != 0; }
+bool Interrupt::seen() const { return signal_seen; }
 
 }  // namespace scanserve::client

@@ -41,6 +41,12 @@ std::string Count(const Progress& progress) {
   return absl::StrCat(WithThousands(progress.done), of, " ", progress.unit);
 }
 
+// In whole seconds, so that the line does not flicker.
+std::string Elapsed(absl::Duration elapsed) {
+  return elapsed < absl::Minutes(1) ? absl::StrCat(absl::ToInt64Seconds(elapsed), " s")
+                                    : DurationText(elapsed);
+}
+
 }  // namespace
 
 std::string RenderProgress(const Progress& progress, int columns) {
@@ -51,7 +57,7 @@ std::string RenderProgress(const Progress& progress, int columns) {
     parts.push_back(Bar(share));
   }
   if (progress.total > 0 || progress.done > 0) parts.push_back(Count(progress));
-  parts.push_back(DurationText(absl::Trunc(progress.elapsed, absl::Seconds(1))));
+  parts.push_back(Elapsed(progress.elapsed));
   std::string line;
   for (const std::string& part : parts) {
     const std::string longer = absl::StrCat(line, line.empty() ? "" : "  ", part);

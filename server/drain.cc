@@ -26,7 +26,6 @@ void Drain(const ServerOptions& options, Backend& backend, GrpcServer& server) {
   if (!lifecycle.WaitForCalls(absl::Now() + options.drain_deadline)) {
     const absl::Status status = absl::UnavailableError("the server is stopping");
     LogWarning("ending calls that are still open");
-    backend.engine().CancelAll(status);
     lifecycle.EndCalls(status);
     lifecycle.WaitForCalls(absl::Now() + kEndingTime);
   }

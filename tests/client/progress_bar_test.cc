@@ -15,7 +15,7 @@ Progress Half() {
 
 TEST(ProgressBarTest, ShowsShareBarCountAndTime) {
   EXPECT_EQ(RenderProgress(Half(), 80),
-            "extracting   50 %  [============            ]  5 of 10 documents  7.0 s");
+            "extracting   50 %  [============            ]  5 of 10 documents  7 s");
 }
 
 TEST(ProgressBarTest, LeavesOutWhatHasNoRoom) {
@@ -34,7 +34,7 @@ TEST(ProgressBarTest, ShowsACountAloneWhenTheTotalIsNotKnown) {
   Progress progress = Half();
   progress.total = 0;
   progress.done = 12'345;
-  EXPECT_EQ(RenderProgress(progress, 80), "extracting  12,345 documents  7.0 s");
+  EXPECT_EQ(RenderProgress(progress, 80), "extracting  12,345 documents  7 s");
 }
 
 TEST(ProgressBarTest, EndsAtAHundred) {
@@ -50,7 +50,7 @@ TEST(ProgressBarTest, CountsBytesInTheirUnit) {
                              .total = 4 << 20,
                              .elapsed = absl::Seconds(1)};
   EXPECT_EQ(RenderProgress(progress, 80),
-            "uploading   25 %  [======                  ]  1.0 MiB of 4.0 MiB  1.0 s");
+            "uploading   25 %  [======                  ]  1.0 MiB of 4.0 MiB  1 s");
 }
 
 TEST(ProgressBarTest, WritesNothingWithoutATerminal) {

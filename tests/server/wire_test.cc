@@ -78,8 +78,9 @@ TEST(WireTest, CompressedMessagesAreRefusedAndTheConnectionGoesOn) {
   const auto stub = server.NewInference();
   grpc::ClientContext compressed;
   compressed.set_compression_algorithm(GRPC_COMPRESS_GZIP);
-  EXPECT_EQ(Tokenize(*stub, compressed, std::string(1 << 20, 'a')).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  const grpc::Status status = Tokenize(*stub, compressed, std::string(1 << 20, 'a'));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("'gzip' is disabled"));
   grpc::ClientContext plain;
   EXPECT_TRUE(Tokenize(*stub, plain, "a").ok());
 }
