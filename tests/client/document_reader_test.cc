@@ -98,7 +98,7 @@ TEST_F(DocumentReaderTest, CutsLongDocumentsBetweenCharacters) {
   std::string text;
   for (int i = 0; i < 50; ++i) text += "\xE2\x82\xAC\xF0\x9F\x98\x80";
   for (const auto split : {DocumentSplit::kLine, DocumentSplit::kFile}) {
-    const auto reader = DocumentReader::Open(folder_.Write("text", text), split, 16).value();
+    const auto reader = DocumentReader::Open(folder_.Write("text", text), split, 18).value();
     std::string joined;
     while (const auto piece = reader->Next().value()) {
       EXPECT_NE(static_cast<unsigned char>(piece->text[0]) & 0xC0, 0x80);

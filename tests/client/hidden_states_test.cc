@@ -101,6 +101,14 @@ TEST_F(HiddenStatesTest, RefusesTooManyRows) {
   EXPECT_THAT(received_, ElementsAre(1, 2));
 }
 
+TEST_F(HiddenStatesTest, RefusesAChunkOfMoreRowsThanAreLeft) {
+  service_.AddStarted(3, 2, {0});
+  service_.AddChunk(0, 2, Bytes({1, 2, 3, 4}));
+  service_.AddChunk(0, 2, Bytes({5, 6, 7, 8}));
+  EXPECT_EQ(Extract().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(received_, ElementsAre(1, 2, 3, 4));
+}
+
 TEST_F(HiddenStatesTest, RefusesAnotherLayerThanAnnounced) {
   service_.AddStarted(1, 2, {0});
   service_.AddChunk(1, 1, Bytes({1, 2}));
