@@ -28,6 +28,7 @@ PLANTED = (
     (rules.uses_go_one_way, "core/order/deep/a.cc", '#include "core/ops/linear.h"\n'),
     (rules.uses_go_one_way, "core/model/a.cc", '#include "core/runtime/engine.h"\n'),
     (rules.uses_go_one_way, "core/store/a.cc", '#include "core/model/mamba.h"\n'),
+    (rules.uses_go_one_way, "core/compare/a.cc", '#include "core/order/scan_order.h"\n'),
     (rules.uses_go_one_way, "core/new/a.cc", "int a;\n"),
     (rules.uses_go_one_way, "core/order/CMakeLists.txt",
      "scanserve_library(order DEPS scanserve::ops)\n"),
