@@ -1,5 +1,6 @@
 #include "core/model/mamba.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +57,11 @@ void SequenceState::Zero() { std::fill(data_.data(), data_.data() + data_.size()
 
 void SequenceState::Poison() {
   std::fill(data_.data(), data_.data() + data_.size(), std::numeric_limits<float>::quiet_NaN());
+}
+
+void SequenceState::CopyFrom(const SequenceState& other) {
+  SCANSERVE_CHECK(other.data_.size() == data_.size());
+  std::copy(other.data_.data(), other.data_.data() + other.data_.size(), data_.data());
 }
 
 LayerWorkspace::LayerWorkspace(const MambaConfig& config, int64_t max_rows)

@@ -34,6 +34,8 @@ class SequenceState {
   void Zero();
   // With NaN: whoever reads it shows.
   void Poison();
+  // `other` is of the same config.
+  void CopyFrom(const SequenceState& other);
 
   float* conv(int64_t layer) { return data_.data() + layer * floats_per_layer_; }
   float* scan(int64_t layer) { return conv(layer) + conv_floats_; }

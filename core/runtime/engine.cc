@@ -46,7 +46,9 @@ EngineLoop::EngineLoop(const EngineOptions& options,
       selectable_(SelectableIds(*model_)),
       waker_(std::make_shared<Waker>()),
       extraction_memory_(std::make_shared<ExtractionMemory>()),
+      queue_(options.queued_requests, options.queued_tokens),
       runner_(*model_, options.threads, options.step_tokens),
+      slots_(model_->config, options.state_slots, options.poison_freed_state),
       thread_([this] { Main(); }) {}
 
 EngineLoop::~EngineLoop() {
@@ -90,26 +92,20 @@ absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Extract(ExtractReques
 
 absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Submit(
     std::unique_ptr<Job> job, std::shared_ptr<RequestStream> stream) {
+  if (job->slots() > options_.state_slots) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "n ", job->slots(), ": at most ", options_.state_slots, " sequences run at once here"));
+  }
   auto sequence = std::make_unique<Sequence>();
   sequence->job = std::move(job);
-  sequence->stream = stream;
-  sequence->submitted = absl::Now();
-  const int64_t tokens = sequence->job->prompt_tokens();
+  sequence->request = std::make_shared<ActiveRequest>();
+  sequence->request->stream = stream;
+  sequence->request->submitted = absl::Now();
   {
     base::MutexLock lock(mutex_);
     if (!cancel_all_.ok()) return absl::UnavailableError("the server is stopping");
-    if (static_cast<int64_t>(queue_.size()) >= options_.queued_requests) {
-      return absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", queue_.size(),
-                                                       " requests wait, at most ",
-                                                       options_.queued_requests));
-    }
-    if (!queue_.empty() && queued_tokens_ + tokens > options_.queued_tokens) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the queue is full: ", queued_tokens_, " tokens wait, at most ", options_.queued_tokens));
-    }
-    queue_.push_back(std::move(sequence));
-    queued_tokens_ += tokens;
-    stats_.queued = static_cast<int64_t>(queue_.size());
+    SCANSERVE_RETURN_IF_ERROR(queue_.Push(std::move(sequence)));
+    stats_.queued = queue_.requests();
   }
   waker_->Wake();
   return stream;

@@ -19,105 +19,89 @@ void EngineLoop::Main() {
       if (stop_ && queue_.empty() && running_.empty()) return;
     }
     // Idle: every slot has come back.
-    if (running_.empty()) {
-      SCANSERVE_CHECK(static_cast<int32_t>(free_states_.size()) == states_made_);
-    }
+    if (running_.empty()) SCANSERVE_CHECK(slots_.used() == 0);
     waker_->Wait(NextDeadline());
   }
 }
 
 absl::Status EngineLoop::ReasonToEnd(const Sequence& sequence, absl::Time now) const {
-  if (sequence.stream->cancelled()) return absl::CancelledError("the client is gone");
+  const ActiveRequest& request = *sequence.request;
+  if (request.stream->cancelled()) return absl::CancelledError("the client is gone");
   if (now >= sequence.job->basics().deadline) {
     return absl::DeadlineExceededError(absl::StrCat(
-        "the deadline passed ", absl::FormatDuration(now - sequence.submitted), " after arrival"));
+        "the deadline passed ", absl::FormatDuration(now - request.submitted), " after arrival"));
   }
-  if (now - sequence.paused_since >= options_.stall_limit) {
+  if (now - request.paused_since >= options_.stall_limit) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the client has not read for ", absl::FormatDuration(options_.stall_limit)));
   }
   return absl::OkStatus();
 }
 
-void EngineLoop::TakeDroppedFromQueue(absl::Time now, std::vector<Dropped>& dropped) {
-  base::MutexLock lock(mutex_);
-  std::deque<std::unique_ptr<Sequence>> kept;
-  for (auto& sequence : queue_) {
-    absl::Status status = ReasonToEnd(*sequence, now);
-    if (status.ok()) status = cancel_all_;
-    if (status.ok()) {
-      kept.push_back(std::move(sequence));
-      continue;
-    }
-    queued_tokens_ -= sequence->job->prompt_tokens();
-    dropped.push_back({std::move(sequence), std::move(status)});
-  }
-  queue_ = std::move(kept);
-  stats_.queued = static_cast<int64_t>(queue_.size());
-}
-
 void EngineLoop::EndDropped() {
   const absl::Time now = absl::Now();
-  std::vector<Dropped> dropped;
-  TakeDroppedFromQueue(now, dropped);
   absl::Status cancel_all;
+  const auto is_dropped = [&](Sequence& sequence) {
+    absl::Status& status = sequence.request->status;
+    status.Update(ReasonToEnd(sequence, now));
+    status.Update(cancel_all);
+    return !status.ok();
+  };
+  std::vector<std::unique_ptr<Sequence>> dropped;
   {
     base::MutexLock lock(mutex_);
     cancel_all = cancel_all_;
+    dropped = queue_.Remove(is_dropped);
+    stats_.queued = queue_.requests();
   }
   for (auto& sequence : running_) {
     // Not every step asks about every sequence, and one whose reader has read must not end here.
     MayRun(*sequence, now);
-    absl::Status status = ReasonToEnd(*sequence, now);
-    if (status.ok()) status = cancel_all;
-    if (!status.ok()) dropped.push_back({std::move(sequence), std::move(status)});
+    is_dropped(*sequence);
+  }
+  // After all were asked, so that the sequences of one request go together.
+  for (auto& sequence : running_) {
+    if (!sequence->request->status.ok()) dropped.push_back(std::move(sequence));
   }
   std::erase(running_, nullptr);
   // Outside the lock: a reader's callback may call the engine.
-  for (Dropped& drop : dropped) End(std::move(drop.sequence), std::move(drop.status));
+  for (auto& sequence : dropped) End(std::move(sequence));
 }
 
 std::unique_ptr<Sequence> EngineLoop::TakeFromQueue() {
   base::MutexLock lock(mutex_);
-  const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const auto& sequence) {
-    return extraction_memory_->bytes + sequence->job->collected_bytes() <=
-           options_.max_extraction_bytes;
+  return queue_.Take(slots_.free(), [&](const Job& job) {
+    return extraction_memory_->bytes + job.collected_bytes() <= options_.max_extraction_bytes;
   });
-  if (found == queue_.end()) return nullptr;
-  std::unique_ptr<Sequence> sequence = std::move(*found);
-  queue_.erase(found);
-  queued_tokens_ -= sequence->job->prompt_tokens();
-  return sequence;
 }
 
 void EngineLoop::Admit() {
-  while (static_cast<int32_t>(running_.size()) < options_.state_slots) {
+  while (slots_.free() > 0) {
     std::unique_ptr<Sequence> sequence = TakeFromQueue();
     if (sequence == nullptr) return;
-    if (free_states_.empty()) {
-      free_states_.push_back(std::make_unique<model::SequenceState>(model_->config));
-      ++states_made_;
-    }
-    sequence->state = std::move(free_states_.back());
-    free_states_.pop_back();
-    extraction_memory_->bytes += sequence->job->collected_bytes();
-    sequence->stream->Push(Started{absl::Now() - sequence->submitted, /*cached_tokens=*/0});
-    std::optional<Reading> reading = sequence->job->NextReading();
-    if (!reading.has_value()) {
-      End(std::move(sequence), absl::OkStatus());
-      continue;
-    }
-    sequence->reading = *std::move(reading);
-    running_.push_back(std::move(sequence));
+    Start(std::move(sequence));
   }
 }
 
+void EngineLoop::Start(std::unique_ptr<Sequence> sequence) {
+  ActiveRequest& request = *sequence->request;
+  sequence->state = slots_.Take();
+  for (int32_t i = 1; i < sequence->job->slots(); ++i) {
+    request.fork_states.push_back(slots_.Take());
+  }
+  extraction_memory_->bytes += sequence->job->collected_bytes();
+  request.stream->Push(Started{absl::Now() - request.submitted, /*cached_tokens=*/0});
+  if (!BeginReading(*sequence)) return End(std::move(sequence));
+  running_.push_back(std::move(sequence));
+}
+
 bool EngineLoop::MayRun(Sequence& sequence, absl::Time now) const {
-  if (sequence.stream->HasRoom()) {
-    sequence.paused_since = absl::InfiniteFuture();
+  ActiveRequest& request = *sequence.request;
+  if (request.stream->HasRoom()) {
+    request.paused_since = absl::InfiniteFuture();
     return true;
   }
-  sequence.paused_since = std::min(sequence.paused_since, now);
+  request.paused_since = std::min(request.paused_since, now);
   return false;
 }
 
@@ -192,61 +176,90 @@ bool EngineLoop::Step() {
 
 void EngineLoop::AfterStep() {
   const absl::Time now = absl::Now();
-  std::vector<std::unique_ptr<Sequence>> finished;
+  std::vector<std::unique_ptr<Sequence>> running;
+  std::vector<std::unique_ptr<Sequence>> ended;
+  const auto go_on = [&](std::unique_ptr<Sequence> sequence) {
+    (BeginReading(*sequence) ? running : ended).push_back(std::move(sequence));
+  };
   for (auto& sequence : running_) {
     if (sequence->job->has_first_token()) {
-      sequence->first_token = std::min(sequence->first_token, now);
+      sequence->request->first_token = std::min(sequence->request->first_token, now);
     }
-    const bool outputs_left = sequence->reading.layer_by_layer() && sequence->residual.size() > 0;
-    if (sequence->tokens_left() > 0 || outputs_left) continue;
-    std::optional<Reading> reading = sequence->job->NextReading();
-    if (!reading.has_value()) {
-      finished.push_back(std::move(sequence));
+    if (!sequence->reading_is_done()) {
+      running.push_back(std::move(sequence));
       continue;
     }
-    sequence->reading = *std::move(reading);
-    sequence->tokens_read = 0;
+    std::vector<std::unique_ptr<Sequence>> forks = Fork(*sequence);
+    go_on(std::move(sequence));
+    for (auto& fork : forks) go_on(std::move(fork));
   }
-  std::erase(running_, nullptr);
-  for (auto& sequence : finished) End(std::move(sequence), absl::OkStatus());
+  running_ = std::move(running);
+  for (auto& sequence : ended) End(std::move(sequence));
 }
 
-void EngineLoop::End(std::unique_ptr<Sequence> sequence, absl::Status status) {
-  Ended ended;
-  ended.status = std::move(status);
-  ended.total_time = absl::Now() - sequence->submitted;
-  ended.time_to_first_token = sequence->first_token == absl::InfiniteFuture()
-                                  ? absl::ZeroDuration()
-                                  : sequence->first_token - sequence->submitted;
-  if (sequence->state != nullptr) {
-    if (options_.poison_freed_state) sequence->state->Poison();
-    free_states_.push_back(std::move(sequence->state));
+bool EngineLoop::BeginReading(Sequence& sequence) {
+  std::optional<Reading> reading = sequence.job->NextReading();
+  if (!reading.has_value()) return false;
+  sequence.reading = *std::move(reading);
+  sequence.tokens_read = 0;
+  return true;
+}
+
+std::vector<std::unique_ptr<Sequence>> EngineLoop::Fork(Sequence& sequence) {
+  std::vector<std::unique_ptr<Sequence>> forks;
+  if (std::exchange(sequence.forked, true)) return forks;
+  ActiveRequest& request = *sequence.request;
+  for (std::unique_ptr<Job>& job : sequence.job->Fork()) {
+    SCANSERVE_CHECK(!request.fork_states.empty());
+    auto fork = std::make_unique<Sequence>();
+    fork->job = std::move(job);
+    fork->request = sequence.request;
+    fork->forked = true;
+    fork->state = std::move(request.fork_states.back());
+    request.fork_states.pop_back();
+    fork->state->CopyFrom(*sequence.state);
+    ++request.sequences;
+    forks.push_back(std::move(fork));
   }
-  const std::shared_ptr<RequestStream> stream = sequence->stream;
-  // Before Ended: who has seen the end finds order, adapter and slot given back.
+  for (auto& state : request.fork_states) slots_.GiveBack(std::move(state));
+  request.fork_states.clear();
+  return forks;
+}
+
+void EngineLoop::End(std::unique_ptr<Sequence> sequence) {
+  const std::shared_ptr<ActiveRequest> request = sequence->request;
+  if (sequence->state != nullptr) slots_.GiveBack(std::move(sequence->state));
   sequence.reset();
+  if (--request->sequences > 0) return UpdateStats();
+  for (auto& state : request->fork_states) slots_.GiveBack(std::move(state));
+  request->fork_states.clear();
+  // Before Ended: who has seen the end finds order, adapter and slots given back.
   UpdateStats();
-  stream->Push(std::move(ended));
+  Ended ended;
+  ended.status = request->status;
+  ended.total_time = absl::Now() - request->submitted;
+  ended.time_to_first_token = request->first_token == absl::InfiniteFuture()
+                                  ? absl::ZeroDuration()
+                                  : request->first_token - request->submitted;
+  request->stream->Push(std::move(ended));
 }
 
 absl::Time EngineLoop::NextDeadline() const {
   absl::Time next = absl::InfiniteFuture();
-  const auto consider = [&](const Sequence& sequence) {
-    next = std::min(
-        {next, sequence.job->basics().deadline, sequence.paused_since + options_.stall_limit});
-  };
-  for (const auto& sequence : running_) consider(*sequence);
+  for (const auto& sequence : running_) {
+    next = std::min({next, sequence->job->basics().deadline,
+                     sequence->request->paused_since + options_.stall_limit});
+  }
   base::MutexLock lock(mutex_);
-  for (const auto& sequence : queue_) consider(*sequence);
-  return next;
+  return std::min(next, queue_.NextDeadline());
 }
 
 void EngineLoop::UpdateStats() {
   base::MutexLock lock(mutex_);
-  stats_.slots_total = options_.state_slots;
-  stats_.slots_used = states_made_ - static_cast<int32_t>(free_states_.size());
+  stats_.slots_total = slots_.total();
+  stats_.slots_used = slots_.used();
   stats_.running = static_cast<int64_t>(running_.size());
-  stats_.queued = static_cast<int64_t>(queue_.size());
+  stats_.queued = queue_.requests();
   stats_.steps = steps_;
 }
 

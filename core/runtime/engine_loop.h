@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -11,7 +10,9 @@
 #include "core/model/language_model.h"
 #include "core/runtime/batch_runner.h"
 #include "core/runtime/engine.h"
+#include "core/runtime/request_queue.h"
 #include "core/runtime/sequence.h"
+#include "core/runtime/state_slots.h"
 #include "core/runtime/waker.h"
 
 namespace scanserve::runtime {
@@ -27,30 +28,29 @@ class EngineLoop : public Engine {
   EngineStats stats() const override;
   void CancelAll(absl::Status status) override;
 
+  // What the three above do with their jobs; for tests, with jobs of their own. `stream` is one of
+  // NewStream().
+  std::shared_ptr<RequestStream> NewStream() const;
+  absl::StatusOr<std::shared_ptr<RequestStream>> Submit(std::unique_ptr<Job> job,
+                                                        std::shared_ptr<RequestStream> stream);
+
  private:
   // Bytes of hidden states in memory; shared, because an answer can outlive the engine.
   struct ExtractionMemory {
     std::atomic<int64_t> bytes{0};
   };
-  struct Dropped {
-    std::unique_ptr<Sequence> sequence;
-    absl::Status status;
-  };
-
-  std::shared_ptr<RequestStream> NewStream() const;
-  absl::StatusOr<std::shared_ptr<RequestStream>> Submit(std::unique_ptr<Job> job,
-                                                        std::shared_ptr<RequestStream> stream);
 
   // ---- On the engine's thread.
   void Main();
   // Ends what is cancelled, expired or stalled, in the queue and among the running.
   void EndDropped();
-  void TakeDroppedFromQueue(absl::Time now, std::vector<Dropped>& dropped);
-  // Why a sequence cannot go on; OK when it can.
+  // Why the request of a sequence cannot go on; OK when it can.
   absl::Status ReasonToEnd(const Sequence& sequence, absl::Time now) const;
+  // Takes requests from the queue while slots are free.
   void Admit();
-  // The first waiting request that fits; null when there is none.
+  // The next waiting request that fits; null when there is none.
   std::unique_ptr<Sequence> TakeFromQueue();
+  void Start(std::unique_ptr<Sequence> sequence);
   // One step; false when there was nothing to do.
   bool Step();
   std::vector<Chunk> PlanDecoding(int64_t& budget);
@@ -59,8 +59,14 @@ class EngineLoop : public Engine {
   Sequence* LayerByLayerSequence();
   // Whether its reader has room; notes since when it has not.
   bool MayRun(Sequence& sequence, absl::Time now) const;
+  // Asks for the next readings of the sequences that are done with theirs.
   void AfterStep();
-  void End(std::unique_ptr<Sequence> sequence, absl::Status status);
+  // Gives the sequence its next reading; false when its job is done.
+  static bool BeginReading(Sequence& sequence);
+  // The sequences that a job forks into, now that its first reading has been read.
+  std::vector<std::unique_ptr<Sequence>> Fork(Sequence& sequence);
+  // Gives back what the sequence holds; the last one of a request ends it with its status.
+  void End(std::unique_ptr<Sequence> sequence);
   absl::Time NextDeadline() const;
   void UpdateStats();
 
@@ -72,8 +78,7 @@ class EngineLoop : public Engine {
   const std::shared_ptr<ExtractionMemory> extraction_memory_;
 
   mutable base::Mutex mutex_;
-  std::deque<std::unique_ptr<Sequence>> queue_ ABSL_GUARDED_BY(mutex_);
-  int64_t queued_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
+  RequestQueue queue_ ABSL_GUARDED_BY(mutex_);
   // Not OK once CancelAll() was called.
   absl::Status cancel_all_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
@@ -81,9 +86,8 @@ class EngineLoop : public Engine {
 
   // ---- Only the engine's thread touches these.
   BatchRunner runner_;
+  StateSlots slots_;
   std::vector<std::unique_ptr<Sequence>> running_;
-  std::vector<std::unique_ptr<model::SequenceState>> free_states_;
-  int32_t states_made_ = 0;
   int64_t steps_ = 0;
 
   std::thread thread_;

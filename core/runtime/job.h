@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "core/runtime/reading.h"
@@ -24,8 +26,17 @@ class Job {
   // Bytes that it will collect before it can deliver.
   virtual int64_t collected_bytes() const { return 0; }
 
+  // State slots that the request needs, all taken when it is admitted.
+  virtual int32_t slots() const { return 1; }
+
   // What to read next; nothing when the job is done. Called when the one before has been read.
   virtual std::optional<Reading> NextReading() = 0;
+
+  // The request's other sequences, at most slots() - 1. Called once, when the first reading has
+  // been read and before NextReading() is asked again. Each job that is returned goes on from a
+  // copy of the state, as a sequence of its own that is asked for its NextReading(), and is not
+  // asked for forks. All share the stream: the engine pushes Ended after the last of them.
+  virtual std::vector<std::unique_ptr<Job>> Fork() { return {}; }
 
   // Whether the logits at a position of the present reading are needed; if so, they come by
   // OnLogits.

@@ -26,10 +26,16 @@ struct AppliedScan {
   order::Readout readout = order::Readout::kNaturalLast;
 };
 
+// Who goes first when the engine is busy. Low is for work that nobody waits for; it keeps a share.
+enum class Priority { kNormal, kLow };
+
 // What all requests have.
 struct RequestBasics {
   // For the log.
   std::string id;
+  // Who sent it: turns are fair between callers. Empty is unknown, and a caller like any other.
+  std::string caller;
+  Priority priority = Priority::kNormal;
   // DEADLINE_EXCEEDED once it has passed, queued or running.
   absl::Time deadline = absl::InfiniteFuture();
   AppliedScan scan;
@@ -41,6 +47,8 @@ struct RequestBasics {
 struct GenerateRequest {
   RequestBasics basics;
   std::vector<int32_t> prompt;
+  // Answers to the one prompt; each takes a state slot.
+  int32_t n = 1;
   SamplingParameters sampling;
 };
 

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/base/aligned_buffer.h"
 #include "core/model/mamba.h"
@@ -13,14 +15,28 @@
 
 namespace scanserve::runtime {
 
-// Belongs to the engine's thread once it has left the queue.
-struct Sequence {
-  std::unique_ptr<Job> job;
+// What the sequences of one request share: one at first, more once its job has forked. Belongs to
+// the engine's thread once it has left the queue.
+struct ActiveRequest {
   std::shared_ptr<RequestStream> stream;
   absl::Time submitted;
   absl::Time first_token = absl::InfiniteFuture();
   // When its reader's queue was found full; InfiniteFuture while it has room.
   absl::Time paused_since = absl::InfiniteFuture();
+  // Why it ends before it is done.
+  absl::Status status;
+  // Its sequences that have not ended.
+  int32_t sequences = 1;
+  // State slots that are held for its forks.
+  std::vector<std::unique_ptr<model::SequenceState>> fork_states;
+};
+
+// Belongs to the engine's thread once it has left the queue.
+struct Sequence {
+  std::unique_ptr<Job> job;
+  std::shared_ptr<ActiveRequest> request;
+  // False until the first reading has been read and the job was asked for forks.
+  bool forked = false;
 
   // Its state slot, while it runs.
   std::unique_ptr<model::SequenceState> state;
@@ -33,6 +49,8 @@ struct Sequence {
   base::AlignedBuffer residual;
 
   int64_t tokens_left() const { return reading.size() - tokens_read; }
+  // Whether all of the reading has been read. The residual goes when the outputs are done.
+  bool reading_is_done() const { return tokens_left() == 0 && residual.size() == 0; }
 };
 
 }  // namespace scanserve::runtime
