@@ -1,6 +1,8 @@
 #include "core/ops/log_softmax.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/core/ops/kernel_test_data.h"
@@ -68,6 +70,64 @@ TEST(LogSumExpTest, ShowsANaN) {
         if (i != place) logits[i] = -kInfinity;
       }
       EXPECT_TRUE(std::isnan(LogSumExp(logits.span()))) << target << " at " << place;
+    }
+  }
+}
+
+std::vector<float> Weights(const AlignedBuffer& logits, float largest, float temperature,
+                           double* sum) {
+  std::vector<float> weights(logits.size(), -1);
+  *sum = SoftmaxWeights(logits.span(), largest, temperature, absl::MakeSpan(weights));
+  return weights;
+}
+
+TEST(SoftmaxWeightsTest, MatchTheFormulaInDoubleAndSumUp) {
+  for (const int64_t classes : {1, 5, 16, 17, 50280}) {
+    for (const float temperature : {0.3F, 1.0F, 2.5F}) {
+      const AlignedBuffer logits = RandomFloats(classes, 1, 8);
+      const float largest = *std::max_element(logits.span().begin(), logits.span().end());
+      double sum = 0, expected_sum = 0;
+      const std::vector<float> weights = Weights(logits, largest, temperature, &sum);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const double exponent = (double{logits.span()[i]} - double{largest}) / temperature;
+        ASSERT_NEAR(weights[i], std::exp(exponent), std::exp(exponent) * 1e-5 + 1e-37) << i;
+        expected_sum += static_cast<double>(weights[i]);
+      }
+      EXPECT_NEAR(sum, expected_sum, 1e-12 * expected_sum);
+    }
+  }
+}
+
+TEST(SoftmaxWeightsTest, HaveTheSameBitsOnEveryTargetAndLeaveExcludedClassesOut) {
+  AlignedBuffer logits = RandomFloats(5003, 1, 8);
+  logits[7] = -kInfinity;
+  const float largest = *std::max_element(logits.span().begin(), logits.span().end());
+  double expected_sum = 0;
+  const std::vector<float> expected = Weights(logits, largest, 0.7F, &expected_sum);
+  EXPECT_EQ(expected[7], 0);
+  for (const std::string_view target : SupportedKernelTargets()) {
+    const ScopedKernelTarget scoped(target);
+    double sum = 0;
+    EXPECT_EQ(Weights(logits, largest, 0.7F, &sum), expected) << target;
+    EXPECT_EQ(sum, expected_sum) << target;
+  }
+}
+
+TEST(SoftmaxWeightsTest, AreZeroFarBelowTheLargestHoweverFar) {
+  AlignedBuffer logits(40);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = -100.0F * std::pow(10.0F, static_cast<float>(i) * 0.9F);
+  }
+  logits[20] = 0;
+  for (const std::string_view target : SupportedKernelTargets()) {
+    const ScopedKernelTarget scoped(target);
+    for (const float temperature : {1.0F, std::numeric_limits<float>::denorm_min()}) {
+      double sum = 0;
+      const std::vector<float> weights = Weights(logits, 0, temperature, &sum);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        EXPECT_EQ(weights[i], i == 20 ? 1.0F : 0.0F) << target << " " << logits[i];
+      }
+      EXPECT_EQ(sum, 1) << target;
     }
   }
 }

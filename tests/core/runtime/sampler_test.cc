@@ -7,8 +7,10 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include "core/runtime/philox.h"
+#include "tests/core/runtime/chi_squared.h"
 
 namespace scanserve::runtime {
 namespace {
@@ -97,23 +99,11 @@ std::vector<double> ReferenceProbabilities(const SamplingParameters& parameters,
 void ExpectDrawsFollow(const SamplingParameters& parameters, const std::vector<float>& logits) {
   constexpr int kDraws = 20'000;
   const std::vector<double> expected = ReferenceProbabilities(parameters, logits);
-  std::vector<int> counts(logits.size(), 0);
+  std::vector<int64_t> counts(logits.size(), 0);
   for (const int32_t token : Choices(parameters, logits, kDraws)) {
     ++counts[static_cast<size_t>(token)];
   }
-  double chi_squared = 0;
-  int support = 0;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (expected[id] == 0) {
-      EXPECT_EQ(counts[id], 0) << "token " << id << " was to be cut away";
-      continue;
-    }
-    ++support;
-    const double mean = expected[id] * kDraws;
-    chi_squared += (counts[id] - mean) * (counts[id] - mean) / mean;
-  }
-  const double degrees = support - 1;
-  EXPECT_LE(chi_squared, degrees + 4 * std::sqrt(2 * degrees)) << support << " tokens";
+  ExpectCountsFollow(counts, expected);
 }
 
 TEST(SamplerTest, DrawsFollowTheDistributionUnderEachRuleAndTheirCombinations) {
@@ -143,6 +133,93 @@ TEST(SamplerTest, DrawsFollowTheDistributionUnderEachRuleAndTheirCombinations) {
     parameters.seed = seed++;
     ExpectDrawsFollow(parameters, logits);
   }
+}
+
+TEST(SamplerTest, FindsTheHeadOfANucleusHoweverLongItIs) {
+  // Of 3,000 equally likely tokens top_p keeps a head that is longer than what is looked at first.
+  const std::vector<float> logits(3000, 0.5F);
+  SamplingParameters parameters;
+  parameters.top_p = 0.5F;
+  int32_t largest = 0;
+  for (const int32_t token : Choices(parameters, logits, 5'000)) largest = std::max(largest, token);
+  EXPECT_LT(largest, 1500);
+  EXPECT_GT(largest, 1400);
+  parameters.top_p = 1;
+  parameters.min_p = 0.5F;
+  for (const int32_t token : Choices(parameters, logits, 5'000)) largest = std::max(largest, token);
+  EXPECT_GT(largest, 2900);
+}
+
+TEST(SamplerTest, DrawsFromAllTokensOfALargeVocabularyByTheirProbability) {
+  // The draw falls where the sums of the probabilities, by the formula, say.
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal(0, 3);
+  std::vector<float> logits(5003);
+  for (float& logit : logits) logit = normal(random);
+  SamplingParameters parameters;
+  parameters.temperature = 1.3F;
+  parameters.seed = 9;
+  const std::vector<double> probabilities = ReferenceProbabilities(parameters, logits);
+  const std::vector<int32_t> tokens = Choices(parameters, logits, 300);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const double draw = UniformDraw(9, 0, i);
+    const auto token = probabilities.begin() + tokens[i];
+    const double below = std::accumulate(probabilities.begin(), token, 0.0);
+    EXPECT_GE(draw, below - 1e-5);
+    EXPECT_LE(draw, below + *token + 1e-5);
+  }
+}
+
+TEST(SamplerTest, EachChoiceDrawsByItsOwnNumber) {
+  // 1,000 equally likely tokens show the draw itself.
+  const std::vector<float> logits(1000, 0.0F);
+  const std::vector<bool> selectable = AllSelectable(logits.size());
+  SamplingParameters parameters;
+  parameters.seed = 5;
+  for (const int32_t choice : {0, 1, 7}) {
+    Sampler sampler(parameters, selectable, {}, choice);
+    for (uint64_t i = 0; i < 20; ++i) {
+      const double draw = UniformDraw(5, static_cast<uint32_t>(choice), i);
+      EXPECT_NEAR(sampler.Next(logits).token, draw * 1000, 1) << choice;
+    }
+  }
+}
+
+TEST(SamplerTest, SamplersOnSeveralThreadsChooseWhatEachChoosesAlone) {
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal(0, 2);
+  const auto run = [](uint64_t seed, const std::vector<float>& logits) {
+    SamplingParameters parameters;
+    parameters.seed = seed;
+    parameters.top_k = seed % 2 == 0 ? 40 : 0;
+    parameters.top_p = seed % 3 == 0 ? 0.9F : 1.0F;
+    parameters.repetition_penalty = 1.2F;
+    return Choices(parameters, logits, 100);
+  };
+  std::vector<std::vector<float>> logits(8, std::vector<float>(1000));
+  for (auto& row : logits) std::generate(row.begin(), row.end(), [&] { return normal(random); });
+  std::vector<std::vector<int32_t>> together(logits.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    threads.emplace_back([&, i] { together[i] = run(i, logits[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < logits.size(); ++i) EXPECT_EQ(together[i], run(i, logits[i])) << i;
+}
+
+TEST(SamplerTest, ChoosesTheLikeliestWhereATemperatureOrALogitIsExtreme) {
+  SamplingParameters parameters;
+  parameters.temperature = std::numeric_limits<float>::denorm_min();
+  EXPECT_EQ(Choices(parameters, {1, 3, 2.999F}, 5), (std::vector<int32_t>{1, 1, 1, 1, 1}));
+  parameters.top_p = 0.9F;
+  EXPECT_EQ(Choices(parameters, {1, 3, 2.999F}, 5), (std::vector<int32_t>{1, 1, 1, 1, 1}));
+  parameters.top_k = 2;
+  EXPECT_EQ(Choices(parameters, {1, 3, 2.999F}, 5), (std::vector<int32_t>{1, 1, 1, 1, 1}));
+  // A bias may be as large as a float, and the penalty's divisor small: then it is infinite.
+  parameters = SamplingParameters();
+  parameters.logit_bias = {{2, std::numeric_limits<float>::max()}};
+  parameters.repetition_penalty = 1e-3F;
+  EXPECT_EQ(Choices(parameters, {1, 3, 2}, 2, {2}), (std::vector<int32_t>{2, 2}));
 }
 
 TEST(SamplerTest, TopKKeepsTheSmallerIdsOfATie) {
