@@ -30,7 +30,7 @@ T FirstOf(bool given, T value, const std::optional<T>& model_default, T otherwis
 absl::Status CheckScalars(const runtime::SamplingParameters& sampling,
                           const RequestLimits& limits) {
   SCANSERVE_RETURN_IF_ERROR(
-      CheckRange("sampling.max_new_tokens", sampling.max_new_tokens, 1, limits.new_tokens));
+      CheckRange("sampling.max_new_tokens", sampling.max_new_tokens, 0, limits.new_tokens));
   SCANSERVE_RETURN_IF_ERROR(
       CheckFloatRange("sampling.temperature", sampling.temperature, 0, kMaxTemperature));
   SCANSERVE_RETURN_IF_ERROR(CheckRange("sampling.top_k", sampling.top_k, 0, INT32_MAX));
@@ -116,10 +116,6 @@ bool WantsSampling(const v1::SamplingParameters& proto, const model::GenerationC
 absl::StatusOr<runtime::SamplingParameters> SamplingFromProto(
     const v1::SamplingParameters& proto, const model::GenerationConfig& defaults,
     int64_t vocabulary, const RequestLimits& limits, uint64_t fresh_seed) {
-  if (proto.has_n() && proto.n() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("sampling.n: ", proto.n(), ", this release accepts 1"));
-  }
   runtime::SamplingParameters sampling;
   // A model's own default is not the client's fault: it is fitted to the limit.
   sampling.max_new_tokens =
@@ -162,7 +158,7 @@ absl::Status CheckTokensLeft(const runtime::SamplingParameters& sampling,
                    " ids, which leave no token to choose"));
 }
 
-v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling) {
+v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling, int32_t n) {
   v1::SamplingParameters proto;
   proto.set_max_new_tokens(sampling.max_new_tokens);
   proto.set_temperature(sampling.temperature);
@@ -178,7 +174,7 @@ v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampli
   proto.mutable_stop_token_ids()->Assign(sampling.stop_token_ids.begin(),
                                          sampling.stop_token_ids.end());
   proto.set_ignore_eos(sampling.ignore_eos);
-  proto.set_n(1);
+  proto.set_n(n);
   proto.set_logprobs(sampling.logprobs);
   proto.set_top_logprobs(sampling.top_logprobs);
   proto.mutable_suppress_tokens()->mutable_ids()->Assign(sampling.suppressed_tokens.begin(),

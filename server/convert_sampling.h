@@ -15,7 +15,8 @@ namespace scanserve::server {
 // An unset field takes the value of `defaults` (the model's generation_config.json), else Hugging
 // Face's. Sampling is on when `do_sample` says so; where the request does not, a temperature in it
 // decides, then `defaults`. Off means greedy: temperature 0. `fresh_seed` is used when the request
-// names none. INVALID_ARGUMENT names the field, its value and the limit.
+// names none. `n` is not looked at, and whether max_new_tokens may be 0 is the caller's to say.
+// INVALID_ARGUMENT names the field, its value and the limit.
 absl::StatusOr<runtime::SamplingParameters> SamplingFromProto(
     const v1::SamplingParameters& proto, const model::GenerationConfig& defaults,
     int64_t vocabulary, const RequestLimits& limits, uint64_t fresh_seed);
@@ -25,6 +26,6 @@ absl::Status CheckTokensLeft(const runtime::SamplingParameters& sampling,
                              const model::Tokenizer& tokenizer);
 
 // The values in force, each set.
-v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling);
+v1::SamplingParameters SamplingToProto(const runtime::SamplingParameters& sampling, int32_t n);
 
 }  // namespace scanserve::server

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "core/base/status_macros.h"
 #include "server/convert_generation.h"
@@ -11,6 +12,7 @@
 #include "server/convert_time.h"
 #include "server/engine_stream_call.h"
 #include "server/field_checks.h"
+#include "server/prompt_parts.h"
 #include "server/prompt_reader.h"
 #include "server/request_setting.h"
 
@@ -44,11 +46,9 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(request_.unit_key()));
     SCANSERVE_ASSIGN_OR_RETURN(setting_,
                                ChooseSetting(backend(), request_.scan(), request_.adapter()));
-    const model::LanguageModel& model = backend().model();
-    SCANSERVE_ASSIGN_OR_RETURN(
-        sampling_, SamplingFromProto(request_.sampling(), model.generation, model.config.vocab_size,
-                                     backend().limits(), FreshSeed()));
-    return CheckTokensLeft(sampling_, *model.tokenizer);
+    SCANSERVE_ASSIGN_OR_RETURN(generation_, GenerationFromProto(request_, backend().model(),
+                                                                backend().limits(), FreshSeed()));
+    return absl::OkStatus();
   }
 
   absl::StatusOr<Stream> Submit(TokensOrStatus tokens) {
@@ -57,40 +57,57 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     SCANSERVE_RETURN_IF_ERROR(
         CheckPromptTokens(prompt_tokens_, MaxPromptTokens(backend().limits(), *setting_.scan)));
     call().CountPromptTokens(prompt_tokens_);
-    runtime::GenerateRequest request;
+    if (request_.echo() || request_.prompt_logprobs()) prompt_ = *tokens;
+    runtime::GenerateRequest request = generation_;
     request.basics = Basics(setting_, call().id(), call().deadline());
     request.prompt = *std::move(tokens);
-    request.sampling = sampling_;
     return backend().engine().Generate(std::move(request));
   }
 
   void Accept(runtime::Event event) override { event_ = std::move(event); }
 
   bool NextMessage(v1::GenerateResponse* message) override {
-    if (!event_) return false;
-    const runtime::Event event = *std::exchange(event_, std::nullopt);
+    if (event_) {
+      FillEvent(*std::exchange(event_, std::nullopt), message);
+      if (message->event_case() != v1::GenerateResponse::EVENT_NOT_SET) return true;
+    }
+    if (!prompt_parts_) return false;
+    if (prompt_parts_->Next(message->mutable_prompt())) return true;
+    // Gives the memory back to the next request.
+    prompt_parts_.reset();
+    return false;
+  }
+
+  void FillEvent(runtime::Event event, v1::GenerateResponse* message) {
     if (const auto* started = std::get_if<runtime::Started>(&event)) {
       FillStarted(*started, message->mutable_started());
-    } else if (const auto* delta = std::get_if<runtime::Delta>(&event)) {
-      *message->mutable_delta() = DeltaToProto(*delta, *backend().model().tokenizer);
+      if (!request_.prompt_logprobs() && request_.echo()) BeginPrompt(nullptr);
+    } else if (auto* logprobs = std::get_if<runtime::PromptLogprobs>(&event)) {
+      BeginPrompt(std::move(logprobs->values));
+    } else if (auto* delta = std::get_if<runtime::Delta>(&event)) {
+      *message->mutable_delta() = DeltaToProto(std::move(*delta), *backend().model().tokenizer);
     } else if (const auto* finished = std::get_if<runtime::Finished>(&event)) {
-      generated_tokens_ = finished->generated_tokens;
-      call().CountGeneratedTokens(generated_tokens_);
+      generated_tokens_ += finished->generated_tokens;
+      call().CountGeneratedTokens(finished->generated_tokens);
       *message->mutable_finished() = FinishedToProto(*finished);
     } else if (const auto* ended = std::get_if<runtime::Ended>(&event)) {
-      if (!ended->status.ok()) return false;
-      FillSummary(*ended, message->mutable_summary());
+      if (ended->status.ok()) FillSummary(*ended, message->mutable_summary());
     }
-    return message->event_case() != v1::GenerateResponse::EVENT_NOT_SET;
+  }
+
+  void BeginPrompt(std::shared_ptr<const runtime::PromptLogprobs::Values> logprobs) {
+    prompt_parts_.emplace(std::move(prompt_), request_.echo(), std::move(logprobs),
+                          *backend().model().tokenizer);
   }
 
   void FillStarted(const runtime::Started& started, v1::GenerateStarted* proto) {
     started_ = started;
     proto->set_request_id(call().id());
     *proto->mutable_in_force() = InForceToProto(backend(), setting_);
-    *proto->mutable_sampling() = SamplingToProto(sampling_);
-    proto->mutable_eos_token_ids()->Assign(sampling_.eos_token_ids.begin(),
-                                           sampling_.eos_token_ids.end());
+    const runtime::SamplingParameters& sampling = generation_.sampling;
+    *proto->mutable_sampling() = SamplingToProto(sampling, generation_.n);
+    proto->mutable_eos_token_ids()->Assign(sampling.eos_token_ids.begin(),
+                                           sampling.eos_token_ids.end());
     proto->set_prompt_tokens(prompt_tokens_);
     proto->set_cached_tokens(started.cached_tokens);
   }
@@ -106,11 +123,15 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
 
   const v1::GenerateRequest& request_;
   RequestSetting setting_;
-  runtime::SamplingParameters sampling_;
+  // Without setting and prompt.
+  runtime::GenerateRequest generation_;
   int64_t prompt_tokens_ = 0;
   int64_t generated_tokens_ = 0;
   runtime::Started started_;
   std::optional<runtime::Event> event_;
+  // To send it back.
+  std::vector<int32_t> prompt_;
+  std::optional<PromptParts> prompt_parts_;
 };
 
 }  // namespace

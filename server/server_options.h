@@ -20,6 +20,8 @@ struct RequestLimits {
   // For a prompt under an order that applies to some of the layers: its residuals are all kept.
   int64_t subset_prompt_tokens = 8'192;
   int32_t new_tokens = 4'096;
+  // Continuations of one prompt, each with a state slot of its own.
+  int32_t choices = 8;
   // Model tokens of one perplexity call; SLIDING counts each window in full.
   int64_t perplexity_tokens = 10'000'000;
   // Text of one document (tokenizing takes up to 100 times that); windows have the limits of

@@ -18,6 +18,8 @@ struct GenerateFlags {
   ScanFlags scan;
   std::string request_id;
   std::string unit_key;
+  bool echo = false;
+  bool prompt_logprobs = false;
   bool stats = false;
 };
 
@@ -34,6 +36,8 @@ absl::Status Generate(Session& session, const GenerateFlags& flags) {
   *request.mutable_sampling() = SamplingOf(flags.sampling);
   request.set_request_id(flags.request_id);
   request.set_unit_key(flags.unit_key);
+  request.set_echo(flags.echo);
+  request.set_prompt_logprobs(flags.prompt_logprobs);
 
   v1::InferenceService::Stub stub(session.connection.channel());
   Call call(session.connection);
@@ -65,12 +69,18 @@ void AddGenerate(Program& program) {
   AddScanFlags(app, flags->scan);
   app.add_option("--request-id", flags->request_id, "For the server's log")->type_name("ID");
   app.add_option("--unit-key", flags->unit_key, "Groups requests in experiments")->type_name("KEY");
+  app.add_flag("--echo", flags->echo, "Write the prompt as it was read, too");
+  app.add_flag("--prompt-logprobs", flags->prompt_logprobs,
+               "Log probability of each prompt token but the first");
   app.add_flag("--stats", flags->stats, "Times and counts on standard error");
   app.footer(
       "Text read from a file or standard input loses its last line break. With --json:\n"
-      "one line for each event.\n\n"
+      "one line for each event. Several continuations are written one after the other, the\n"
+      "first as it arrives. --max-new-tokens 0 scores the prompt with --prompt-logprobs.\n\n"
       "Example:\n"
-      "  scanctl generate \"The city was founded in\" --max-new-tokens 40 --seed 7");
+      "  scanctl generate \"The city was founded in\" --max-new-tokens 40 --seed 7\n"
+      "  scanctl generate \"The city was founded in\" --choices 3 --temperature 1 --seed 7\n"
+      "  scanctl generate \"The city was founded in\" -m 0 --prompt-logprobs --top-logprobs 3");
   app.callback([flags, &program] {
     program.command = [flags](Session& session) { return Generate(session, *flags); };
   });

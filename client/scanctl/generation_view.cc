@@ -20,6 +20,12 @@ std::string ReasonText(const v1::GenerateFinished& finished) {
   return text;
 }
 
+std::string AlternativesText(const v1::TokenLogprob& token) {
+  return absl::StrJoin(token.top(), "  ", [](std::string* out, const v1::TopLogprob& other) {
+    absl::StrAppendFormat(out, "%s %.3f", Escaped(other.token()), other.logprob());
+  });
+}
+
 }  // namespace
 
 absl::Status GenerationView::Show(const v1::GenerateResponse& response) {
@@ -27,6 +33,8 @@ absl::Status GenerationView::Show(const v1::GenerateResponse& response) {
     case v1::GenerateResponse::kStarted:
       started_ = response.started();
       return absl::OkStatus();
+    case v1::GenerateResponse::kPrompt:
+      return ShowPrompt(response.prompt());
     case v1::GenerateResponse::kDelta:
       return ShowDelta(response.delta());
     case v1::GenerateResponse::kFinished: {
@@ -44,6 +52,29 @@ absl::Status GenerationView::Show(const v1::GenerateResponse& response) {
   return absl::OkStatus();
 }
 
+absl::Status GenerationView::ShowPrompt(const v1::GeneratePrompt& part) {
+  prompt_.mutable_logprobs()->MergeFrom(part.logprobs());
+  return WriteText(part.text());
+}
+
+absl::Status GenerationView::EndPrompt() {
+  if (std::exchange(prompt_ended_, true)) return absl::OkStatus();
+  const bool with_table = prompt_.logprobs_size() > 0;
+  // One continuation goes on in the prompt's last line.
+  if (with_table || started_.sampling().n() > 1) SCANSERVE_RETURN_IF_ERROR(EndLine());
+  return with_table ? session_.output.Write(PromptTable()) : absl::OkStatus();
+}
+
+absl::Status GenerationView::WriteText(const std::string& text) {
+  if (text.empty()) return absl::OkStatus();
+  in_line_ = text.back() != '\n';
+  return session_.output.Write(session_.terminal.output_is_terminal ? WithoutControls(text) : text);
+}
+
+absl::Status GenerationView::EndLine() {
+  return std::exchange(in_line_, false) ? session_.output.Write("\n") : absl::OkStatus();
+}
+
 absl::Status GenerationView::ShowDelta(const v1::GenerateDelta& delta) {
   Choice& choice = choices_[delta.choice()];
   absl::StrAppend(&choice.unwritten, delta.text());
@@ -52,6 +83,7 @@ absl::Status GenerationView::ShowDelta(const v1::GenerateDelta& delta) {
 }
 
 absl::Status GenerationView::WriteCurrent() {
+  SCANSERVE_RETURN_IF_ERROR(EndPrompt());
   while (true) {
     const auto found = choices_.find(current_);
     if (found == choices_.end()) return absl::OkStatus();
@@ -60,12 +92,7 @@ absl::Status GenerationView::WriteCurrent() {
       SCANSERVE_RETURN_IF_ERROR(session_.output.Write(absl::StrCat(
           Bold(absl::StrCat("choice ", current_), session_.terminal.output_colour), "\n")));
     }
-    const std::string text = std::exchange(choice.unwritten, "");
-    if (!text.empty()) {
-      choice.ends_line = text.back() == '\n';
-      SCANSERVE_RETURN_IF_ERROR(session_.output.Write(
-          session_.terminal.output_is_terminal ? WithoutControls(text) : text));
-    }
+    SCANSERVE_RETURN_IF_ERROR(WriteText(std::exchange(choice.unwritten, "")));
     if (!choice.done) return absl::OkStatus();
     SCANSERVE_RETURN_IF_ERROR(EndCurrent(choice));
     ++current_;
@@ -73,22 +100,34 @@ absl::Status GenerationView::WriteCurrent() {
   }
 }
 
-absl::Status GenerationView::EndCurrent(Choice& choice) {
-  std::string text = choice.ends_line ? "" : "\n";
-  if (choice.logprobs.logprobs_size() > 0) absl::StrAppend(&text, LogprobTable(choice.logprobs));
-  return session_.output.Write(text);
+absl::Status GenerationView::EndCurrent(const Choice& choice) {
+  SCANSERVE_RETURN_IF_ERROR(EndLine());
+  if (choice.logprobs.logprobs_size() == 0) return absl::OkStatus();
+  return session_.output.Write(LogprobTable(choice.logprobs));
 }
 
 std::string GenerationView::LogprobTable(const v1::GenerateDelta& delta) const {
   Table table(
       {{"id", Alignment::kRight}, {"token"}, {"logprob", Alignment::kRight}, {"alternatives"}});
   for (const v1::TokenLogprob& token : delta.logprobs()) {
-    const std::string alternatives =
-        absl::StrJoin(token.top(), "  ", [](std::string* out, const v1::TopLogprob& other) {
-          absl::StrAppendFormat(out, "%s %.3f", Escaped(other.token()), other.logprob());
-        });
     table.AddRow({absl::StrCat(token.token_id()), Escaped(token.token()),
-                  absl::StrFormat("%.3f", token.logprob()), alternatives});
+                  absl::StrFormat("%.3f", token.logprob()), AlternativesText(token)});
+  }
+  return table.Layout(session_.terminal.output_columns, session_.terminal.output_colour);
+}
+
+std::string GenerationView::PromptTable() const {
+  Table table({{"position", Alignment::kRight},
+               {"id", Alignment::kRight},
+               {"token"},
+               {"logprob", Alignment::kRight},
+               {"class"},
+               {"alternatives"}});
+  for (const v1::PromptLogprob& scored : prompt_.logprobs()) {
+    const v1::TokenLogprob& token = scored.logprob();
+    table.AddRow({absl::StrCat(scored.position()), absl::StrCat(token.token_id()),
+                  Escaped(token.token()), absl::StrFormat("%.3f", token.logprob()),
+                  EnumText(scored.target_class()), AlternativesText(token)});
   }
   return table.Layout(session_.terminal.output_columns, session_.terminal.output_colour);
 }

@@ -11,8 +11,9 @@
 
 namespace scanserve::client {
 
-// One continuation is written as it arrives; several are written one after the other, each under
-// its number, as soon as those before it are finished. Log probabilities follow each as a table.
+// The prompt, when it is sent back, comes first. One continuation is written as it arrives; several
+// are written one after the other, each under its number, as soon as those before it are finished.
+// Log probabilities follow each text as a table.
 class GenerationView {
  public:
   explicit GenerationView(Session& session) : session_(session) {}
@@ -24,23 +25,33 @@ class GenerationView {
  private:
   struct Choice {
     std::string unwritten;
-    bool ends_line = true;
     v1::GenerateDelta logprobs;
     v1::GenerateFinished finished;
     bool done = false;
   };
 
+  absl::Status ShowPrompt(const v1::GeneratePrompt& part);
+  // Before the first event of an answer.
+  absl::Status EndPrompt();
   absl::Status ShowDelta(const v1::GenerateDelta& delta);
   absl::Status WriteCurrent();
-  absl::Status EndCurrent(Choice& choice);
+  absl::Status EndCurrent(const Choice& choice);
+  absl::Status WriteText(const std::string& text);
+  // A line break, unless there is nothing in the present line.
+  absl::Status EndLine();
   std::string LogprobTable(const v1::GenerateDelta& delta) const;
+  std::string PromptTable() const;
 
   Session& session_;
   v1::GenerateStarted started_;
   v1::GenerateSummary summary_;
+  // Log probabilities of all parts; text and ids are not kept.
+  v1::GeneratePrompt prompt_;
   std::map<int32_t, Choice> choices_;
   int32_t current_ = 0;  // the choice that is being written
   bool current_titled_ = false;
+  bool prompt_ended_ = false;
+  bool in_line_ = false;  // something is written since the last line break
 };
 
 }  // namespace scanserve::client

@@ -66,10 +66,19 @@ std::shared_ptr<RequestStream> EngineLoop::NewStream() const {
                                          [waker = waker_] { waker->Wake(); });
 }
 
+std::function<void()> EngineLoop::ReleaseOf(int64_t bytes) const {
+  return [memory = extraction_memory_, waker = waker_, bytes] {
+    memory->bytes -= bytes;
+    waker->Wake();
+  };
+}
+
 absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Generate(GenerateRequest request) {
-  SCANSERVE_RETURN_IF_ERROR(CheckRequest(request, model_->config));
+  SCANSERVE_RETURN_IF_ERROR(CheckRequest(request, model_->config, options_.max_extraction_bytes));
   auto stream = NewStream();
-  return Submit(std::make_unique<GenerateJob>(std::move(request), *model_, selectable_, stream),
+  const int64_t bytes = PromptScorer::Bytes(request);
+  return Submit(std::make_unique<GenerateJob>(std::move(request), *model_, selectable_, stream,
+                                              ReleaseOf(bytes)),
                 stream);
 }
 
@@ -83,10 +92,7 @@ absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Extract(ExtractReques
   SCANSERVE_RETURN_IF_ERROR(CheckRequest(request, model_->config, options_.max_extraction_bytes));
   auto stream = NewStream();
   auto job = std::make_unique<ExtractJob>(std::move(request), *model_, stream);
-  job->OnRelease([memory = extraction_memory_, waker = waker_, bytes = job->collected_bytes()] {
-    memory->bytes -= bytes;
-    waker->Wake();
-  });
+  job->OnRelease(ReleaseOf(job->collected_bytes()));
   return Submit(std::move(job), stream);
 }
 

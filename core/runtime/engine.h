@@ -35,7 +35,8 @@ struct EngineOptions {
   int64_t stream_events = 64;
   // A sequence paused for longer ends with RESOURCE_EXHAUSTED.
   absl::Duration stall_limit = absl::Seconds(30);
-  // Bytes of hidden states, over all requests, that are being collected or not yet sent.
+  // Bytes of hidden states and log probabilities of prompts, over all requests, that are being
+  // collected or not yet sent.
   int64_t max_extraction_bytes = int64_t{1} << 30;
   // For tests: called on the engine's thread before each step that has work.
   std::function<void(int64_t step)> before_step;

@@ -31,6 +31,8 @@ class EngineLoop : public Engine {
   // What the three above do with their jobs; for tests, with jobs of their own. `stream` is one of
   // NewStream().
   std::shared_ptr<RequestStream> NewStream() const;
+  // Gives collected bytes back; may outlive the engine.
+  std::function<void()> ReleaseOf(int64_t bytes) const;
   absl::StatusOr<std::shared_ptr<RequestStream>> Submit(std::unique_ptr<Job> job,
                                                         std::shared_ptr<RequestStream> stream);
 

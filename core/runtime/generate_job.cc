@@ -1,80 +1,99 @@
 #include "core/runtime/generate_job.h"
 
-#include <algorithm>
 #include <utility>
-
-#include "core/base/check.h"
 
 namespace scanserve::runtime {
 namespace {
 
-bool Contains(const std::vector<int32_t>& ids, int32_t id) {
-  return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
+// An answer beside the first, from the prompt's state on.
+class ForkedContinuation final : public Job {
+ public:
+  ForkedContinuation(std::shared_ptr<const GenerateRequest> request,
+                     std::unique_ptr<Continuation> answer)
+      : request_(std::move(request)), answer_(std::move(answer)) {}
+
+  const RequestBasics& basics() const override { return request_->basics; }
+  int64_t prompt_tokens() const override { return 0; }
+  std::optional<Reading> NextReading() override { return answer_->NextReading(); }
+  bool WantsLogits(int64_t /*position*/) const override { return true; }
+  void OnLogits(int64_t /*position*/, absl::Span<const float> logits) override {
+    answer_->OnLogits(logits);
+  }
+  bool has_first_token() const override { return answer_->has_token(); }
+
+ private:
+  const std::shared_ptr<const GenerateRequest> request_;
+  const std::unique_ptr<Continuation> answer_;
+};
 
 }  // namespace
 
 GenerateJob::GenerateJob(GenerateRequest request, const model::LanguageModel& model,
-                         const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream)
-    : request_(std::move(request)),
+                         const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream,
+                         std::function<void()> released)
+    : request_(std::make_shared<const GenerateRequest>(std::move(request))),
       model_(model),
-      stream_(std::move(stream)),
-      sampler_(request_.sampling, selectable, request_.prompt),
-      text_(*model.tokenizer, request_.sampling.stop_strings) {}
+      stream_(std::move(stream)) {
+  for (int32_t choice = 0; choice < request_->n; ++choice) {
+    answers_.push_back(
+        std::make_unique<Continuation>(request_, model, selectable, stream_, choice));
+  }
+  if (request_->prompt_logprobs) {
+    scorer_.emplace(*request_, model.config, std::move(released));
+  }
+}
 
 std::optional<Reading> GenerateJob::NextReading() {
-  if (!prompt_read_) {
-    prompt_read_ = true;
-    return PromptReading(request_.basics.scan, model_.config.num_layers, request_.prompt, 0,
+  if (stage_ == Stage::kWaiting) {
+    stage_ = Stage::kPrompt;
+    if (scorer_.has_value()) {
+      scorer_->Begin();
+      if (scorer_->complete()) stream_->Push(scorer_->Take());
+    }
+    return PromptReading(request_->basics.scan, model_.config.num_layers, request_->prompt, 0,
                          prompt_tokens());
   }
-  if (finished_.has_value()) {
-    stream_->Push(*std::move(finished_));
-    return std::nullopt;
+  stage_ = Stage::kAnswer;
+  return answers_.front()->NextReading();
+}
+
+std::vector<std::unique_ptr<Job>> GenerateJob::Fork() {
+  std::vector<std::unique_ptr<Job>> forks;
+  for (size_t i = 1; i < answers_.size(); ++i) {
+    forks.push_back(std::make_unique<ForkedContinuation>(request_, std::move(answers_[i])));
   }
-  Reading reading;
-  reading.tokens = {*last_token_};
-  reading.positions = {prompt_tokens() + sampler_.tokens_chosen() - 1};
-  reading.fresh_state = false;
-  return reading;
+  answers_.resize(1);
+  return forks;
 }
 
 bool GenerateJob::WantsLogits(int64_t position) const {
-  // The readout of the prompt, and each decoded token.
-  return position >= prompt_tokens() - 1;
+  if (stage_ == Stage::kAnswer) return true;
+  // The readout, unless nothing is to be chosen from it.
+  if (position == prompt_tokens() - 1) return !answers_.front()->finished();
+  return scorer_.has_value();
 }
 
-void GenerateJob::OnLogits(int64_t /*position*/, absl::Span<const float> logits) {
-  SCANSERVE_CHECK(!finished_.has_value());
-  TokenLogprob chosen = sampler_.Next(logits);
-  const int32_t token = chosen.token;
-  last_token_ = token;
-  finished_ = EndingAt(token);
-  const bool ended_by_token = finished_.has_value() && finished_->reason != FinishReason::kLength;
-  if (!ended_by_token) Send(text_.Push(std::move(chosen), request_.sampling.logprobs));
-  if (finished_.has_value()) Send(text_.Finish());
-  if (text_.stopped_by().has_value()) {
-    finished_ = Finished{FinishReason::kStopString, *text_.stopped_by(), std::nullopt, 0};
-  }
-  if (finished_.has_value()) finished_->generated_tokens = sampler_.tokens_chosen();
+void GenerateJob::OnLogits(int64_t position, absl::Span<const float> logits) {
+  if (stage_ == Stage::kAnswer) return answers_.front()->OnLogits(logits);
+  OnPromptLogits(position, logits);
 }
 
-std::optional<Finished> GenerateJob::EndingAt(int32_t token) const {
-  const SamplingParameters& sampling = request_.sampling;
-  if (Contains(sampling.stop_token_ids, token)) {
-    return Finished{FinishReason::kStopToken, "", token, 0};
+void GenerateJob::OnPromptLogits(int64_t position, absl::Span<const float> logits) {
+  const bool scored_before = !scorer_.has_value() || scorer_->complete();
+  if (position == prompt_tokens() - 1) {
+    // Under an order the readout may come before other positions.
+    if (scored_before) return ChooseFirstTokens(logits);
+    readout_.assign(logits.begin(), logits.end());
+    return;
   }
-  if (!sampling.ignore_eos && Contains(sampling.eos_token_ids, token)) {
-    return Finished{FinishReason::kEndOfText, "", token, 0};
-  }
-  if (sampler_.tokens_chosen() >= sampling.max_new_tokens) {
-    return Finished{FinishReason::kLength, "", std::nullopt, 0};
-  }
-  return std::nullopt;
+  scorer_->OnLogits(position, logits);
+  if (!scorer_->complete()) return;
+  stream_->Push(scorer_->Take());
+  if (!readout_.empty()) ChooseFirstTokens(std::exchange(readout_, {}));
 }
 
-void GenerateJob::Send(Delta delta) {
-  if (!delta.text.empty() || !delta.tokens.empty()) stream_->Push(std::move(delta));
+void GenerateJob::ChooseFirstTokens(absl::Span<const float> logits) {
+  for (const auto& answer : answers_) answer->OnLogits(logits);
 }
 
 }  // namespace scanserve::runtime

@@ -1,43 +1,54 @@
-// Continues a prompt token by token.
+// Reads a prompt and continues it token by token, once or several times.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/model/language_model.h"
+#include "core/runtime/continuation.h"
 #include "core/runtime/job.h"
-#include "core/runtime/sampler.h"
-#include "core/runtime/text_stream.h"
+#include "core/runtime/prompt_scorer.h"
 
 namespace scanserve::runtime {
 
+// Goes on as answer 0; its forks are the others.
 class GenerateJob : public Job {
  public:
-  // `model` and `selectable` must outlive it.
+  // `model` and `selectable` must outlive it. `released` is called, on any thread, when the bytes
+  // that it collected are freed.
   GenerateJob(GenerateRequest request, const model::LanguageModel& model,
-              const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream);
+              const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream,
+              std::function<void()> released);
 
-  const RequestBasics& basics() const override { return request_.basics; }
-  int64_t prompt_tokens() const override { return static_cast<int64_t>(request_.prompt.size()); }
+  const RequestBasics& basics() const override { return request_->basics; }
+  int64_t prompt_tokens() const override { return static_cast<int64_t>(request_->prompt.size()); }
+  int64_t collected_bytes() const override { return PromptScorer::Bytes(*request_); }
+  int32_t slots() const override { return request_->n; }
   std::optional<Reading> NextReading() override;
+  std::vector<std::unique_ptr<Job>> Fork() override;
   bool WantsLogits(int64_t position) const override;
   void OnLogits(int64_t position, absl::Span<const float> logits) override;
-  bool has_first_token() const override { return sampler_.tokens_chosen() > 0; }
+  bool has_first_token() const override { return answers_.front()->has_token(); }
 
  private:
-  // Why the answer ends with `token`, if it does.
-  std::optional<Finished> EndingAt(int32_t token) const;
-  void Send(Delta delta);
+  enum class Stage { kWaiting, kPrompt, kAnswer };
 
-  const GenerateRequest request_;
+  void OnPromptLogits(int64_t position, absl::Span<const float> logits);
+  void ChooseFirstTokens(absl::Span<const float> logits);
+
+  const std::shared_ptr<const GenerateRequest> request_;
   const model::LanguageModel& model_;
   const std::shared_ptr<RequestStream> stream_;
-  Sampler sampler_;
-  TextStream text_;
-  bool prompt_read_ = false;
-  std::optional<int32_t> last_token_;
-  std::optional<Finished> finished_;
+  Stage stage_ = Stage::kWaiting;
+  // Its own first; the others until they are forked.
+  std::vector<std::unique_ptr<Continuation>> answers_;
+  // When asked for.
+  std::optional<PromptScorer> scorer_;
+  // The prompt's readout, while log probabilities that go before the answer are missing.
+  std::vector<float> readout_;
 };
 
 }  // namespace scanserve::runtime

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,13 +44,16 @@ struct RequestBasics {
   std::shared_ptr<const model::Adapter> adapter;
 };
 
-// Continues `prompt`. Events: Started, Delta.., Finished, Ended.
+// Continues `prompt`. Events: Started, PromptLogprobs when asked for, Delta.., Finished for each
+// answer, Ended.
 struct GenerateRequest {
   RequestBasics basics;
   std::vector<int32_t> prompt;
   // Answers to the one prompt; each takes a state slot.
   int32_t n = 1;
   SamplingParameters sampling;
+  // Log probability of each prompt token but the first, with sampling.top_logprobs alternatives.
+  bool prompt_logprobs = false;
 };
 
 enum class PerplexityMode { kFullWindow, kContinuation, kSliding };
@@ -97,9 +101,28 @@ struct TokenLogprob {
   std::vector<std::pair<int32_t, float>> top;
 };
 
+// The whole prompt at once, before the first Delta; the server sends it in chunks at the client's
+// pace. Its bytes count against EngineOptions::max_extraction_bytes until the last copy of the
+// pointer is gone.
+struct PromptLogprobs {
+  // Of the prompt's tokens 1, 2, ..: each predicted at the position before it.
+  struct Values {
+    std::vector<float> logprobs;
+    // Alternatives of each.
+    int32_t alternatives = 0;
+    // [tokens, alternatives], likeliest first.
+    std::vector<std::pair<int32_t, float>> top;
+    // Empty when all are causal: no order applies.
+    std::vector<order::TargetClass> classes;
+  };
+  std::shared_ptr<const Values> values;
+};
+
 // New tokens and the text that is certain by now: whole UTF-8 characters, never part of a stop
 // string.
 struct Delta {
+  // Which of the request's answers, from 0.
+  int32_t choice = 0;
   std::string text;
   std::vector<int32_t> tokens;
   std::vector<TokenLogprob> logprobs;
@@ -108,6 +131,7 @@ struct Delta {
 enum class FinishReason { kEndOfText, kStopString, kStopToken, kLength };
 
 struct Finished {
+  int32_t choice = 0;
   FinishReason reason = FinishReason::kLength;
   std::string stop_string;
   std::optional<int32_t> stop_token;
@@ -159,7 +183,7 @@ struct Ended {
   absl::Duration total_time;
 };
 
-using Event =
-    std::variant<Started, Delta, Finished, ScoredTokens, DocumentScore, HiddenStates, Ended>;
+using Event = std::variant<Started, PromptLogprobs, Delta, Finished, ScoredTokens, DocumentScore,
+                           HiddenStates, Ended>;
 
 }  // namespace scanserve::runtime

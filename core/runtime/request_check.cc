@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "core/runtime/prompt_scorer.h"
 
 namespace scanserve::runtime {
 namespace {
@@ -41,13 +42,23 @@ absl::Status CheckLayers(absl::string_view field, const std::vector<int32_t>& la
 
 }  // namespace
 
-absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConfig& config) {
+absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConfig& config,
+                          int64_t max_bytes) {
   SCANSERVE_RETURN_IF_ERROR(CheckTokens("prompt", request.prompt, config));
   SCANSERVE_RETURN_IF_ERROR(
       CheckLayers("target_layers", request.basics.scan.target_layers, config));
   const SamplingParameters& sampling = request.sampling;
-  if (sampling.max_new_tokens < 1) {
-    return Fault("max_new_tokens", absl::StrCat(sampling.max_new_tokens, ", at least 1"));
+  if (sampling.max_new_tokens < 0) {
+    return Fault("max_new_tokens", absl::StrCat(sampling.max_new_tokens, ", expected 0 or more"));
+  }
+  if (request.n < 1) return Fault("n", absl::StrCat(request.n, ", at least 1"));
+  if (request.n > 1 && sampling.max_new_tokens == 0) {
+    return Fault("n", absl::StrCat(request.n, ", at most 1 where max_new_tokens is 0"));
+  }
+  const int64_t bytes = PromptScorer::Bytes(request);
+  if (bytes > max_bytes) {
+    return Fault("prompt_logprobs", absl::StrCat("they take ", bytes, " bytes, at most ", max_bytes,
+                                                 " are collected"));
   }
   if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature)) {
     return Fault("temperature", absl::StrCat(sampling.temperature, ", expected 0 or more"));

@@ -10,9 +10,10 @@
 
 namespace scanserve::runtime {
 
-absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConfig& config);
+// `max_bytes` bounds what is collected: log probabilities of the prompt, hidden states.
+absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConfig& config,
+                          int64_t max_bytes);
 absl::Status CheckRequest(const ScoreRequest& request, const model::MambaConfig& config);
-// `max_bytes` bounds what is collected.
 absl::Status CheckRequest(const ExtractRequest& request, const model::MambaConfig& config,
                           int64_t max_bytes);
 

@@ -10,9 +10,11 @@
 
 namespace scanserve::runtime {
 
-// Each field's default switches its rule off. Rules apply in the order of the fields.
+// Each field's default switches its rule off. Rules apply in the order of the fields, which is
+// that of Hugging Face's generate(); it has no presence and frequency penalty, and keeps all of a
+// tie at top_k where the smaller ids are kept here.
 struct SamplingParameters {
-  // Tokens to generate at most; at least 1.
+  // Tokens to generate at most; 0 reads the prompt and generates nothing.
   int32_t max_new_tokens = 128;
   // Added to the logit of a token; ids below the vocabulary size, finite values.
   std::vector<std::pair<int32_t, float>> logit_bias;

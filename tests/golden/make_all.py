@@ -7,6 +7,7 @@ import make_hidden
 import make_logits
 import make_permuted
 import make_perplexity
+import make_prompt_logprobs
 import make_sampling
 
 # make_permuted reads what make_checkpoints wrote.
@@ -17,6 +18,7 @@ THEMES = [
     make_permuted,
     make_hidden,
     make_perplexity,
+    make_prompt_logprobs,
     make_sampling,
     make_corpus_perplexity,
 ]

@@ -59,9 +59,12 @@ def sampling(**fields) -> inference_pb.SamplingParameters:
     return inference_pb.SamplingParameters(**fields)
 
 
-def generate_request(text, scan=None, adapter=None, request_id="", **fields):
+def generate_request(text, scan=None, adapter=None, request_id="", echo=False,
+                     prompt_logprobs=False, **fields):
     return inference_pb.GenerateRequest(prompt=prompt(text), scan=scan, adapter=adapter,
-                                        request_id=request_id, sampling=sampling(**fields))
+                                        request_id=request_id, echo=echo,
+                                        prompt_logprobs=prompt_logprobs,
+                                        sampling=sampling(**fields))
 
 
 def npy_bytes(entries, dtype="<i8", version=None) -> bytes:
@@ -73,9 +76,10 @@ def npy_bytes(entries, dtype="<i8", version=None) -> bytes:
 
 @dataclass
 class Generation:
-    """The events of one Generate call."""
+    """The events of one Generate call, or those of one choice of it."""
 
     started: inference_pb.GenerateStarted | None = None
+    prompt_parts: list = field(default_factory=list)
     deltas: list = field(default_factory=list)
     finished: inference_pb.GenerateFinished | None = None
     summary: inference_pb.GenerateSummary | None = None
@@ -93,19 +97,50 @@ class Generation:
         return [each for delta in self.deltas for each in delta.logprobs]
 
     @property
+    def prompt_text(self) -> str:
+        return "".join(part.text for part in self.prompt_parts)
+
+    @property
+    def prompt_ids(self) -> list[int]:
+        return [token for part in self.prompt_parts for token in part.token_ids]
+
+    @property
+    def prompt_logprobs(self) -> list:
+        return [each for part in self.prompt_parts for each in part.logprobs]
+
+    @property
     def order_digest(self) -> str:
         return self.started.in_force.scan.order.digest
+
+    def add(self, response) -> None:
+        kind = response.WhichOneof("event")
+        if kind == "prompt":
+            assert not self.deltas and self.finished is None, "the prompt came late"
+            self.prompt_parts.append(response.prompt)
+        elif kind == "delta":
+            self.deltas.append(response.delta)
+        else:
+            assert getattr(self, kind) is None, f"{kind} came twice"
+            setattr(self, kind, getattr(response, kind))
 
     @classmethod
     def of(cls, events) -> "Generation":
         made = cls()
         for response in events:
+            made.add(response)
+        return made
+
+    @classmethod
+    def choices_of(cls, events) -> list["Generation"]:
+        """One for each choice, with the events that they share."""
+        made = []
+        for response in events:
             kind = response.WhichOneof("event")
-            if kind == "delta":
-                made.deltas.append(response.delta)
-            else:
-                assert getattr(made, kind) is None, f"{kind} came twice"
-                setattr(made, kind, getattr(response, kind))
+            if kind == "started":
+                made = [cls() for _ in range(response.started.sampling.n)]
+            own = kind in ("delta", "finished")
+            for each in [made[getattr(response, kind).choice]] if own else made:
+                each.add(response)
         return made
 
 
@@ -137,6 +172,10 @@ class Client:
     def generate(self, text, timeout=CALL_SECONDS, **fields) -> Generation:
         request = generate_request(text, **fields)
         return Generation.of(self.inference.Generate(request, timeout=timeout))
+
+    def choices(self, text, timeout=CALL_SECONDS, **fields) -> list[Generation]:
+        request = generate_request(text, **fields)
+        return Generation.choices_of(self.inference.Generate(request, timeout=timeout))
 
     def greedy(self, text, tokens=24, **fields) -> Generation:
         return self.generate(text, do_sample=False, max_new_tokens=tokens, ignore_eos=True,

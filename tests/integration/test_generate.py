@@ -9,7 +9,8 @@ from conftest import ALL_ADAPTERS
 from deadline import wait_until
 from repository import golden_json
 from scanserve.v1 import inference_service_pb2 as pb
-from scanserve_client import BASE, adapter, generate_request, same_bits
+from scanserve.v1 import scan_order_service_pb2 as orders_pb
+from scanserve_client import BASE, adapter, generate_request, same_bits, scan
 
 GREEDY = golden_json("greedy/continuations.json")
 CITY = "The city was founded in"
@@ -181,6 +182,78 @@ def test_log_probabilities_come_with_alternatives_likeliest_first(client):
         assert each.logprob <= 0
         assert each.token_id in [top.token_id for top in each.top]
     assert b"".join(each.token for each in answer.logprobs).decode() == answer.text
+
+
+def test_each_of_several_choices_is_the_same_in_any_company(client):
+    fields = {"max_new_tokens": 30, "temperature": 1, "top_logprobs": 2, "seed": 5,
+              "ignore_eos": True}
+    alone = client.generate(CITY, **fields)
+    eight = client.choices(CITY, n=8, **fields)
+    three = client.choices(CITY, n=3, **fields)
+    assert len({tuple(each.token_ids) for each in eight}) == 8
+    for one, other in zip(three, eight):
+        assert one.text == other.text and one.token_ids == other.token_ids
+        assert all(map(same_bits, one.logprobs, other.logprobs))
+    assert alone.token_ids == eight[0].token_ids
+    assert all(map(same_bits, alone.logprobs, eight[0].logprobs))
+    assert eight[0].started.sampling.n == 8
+    assert [each.finished.generated_tokens for each in eight] == [30] * 8
+    assert eight[0].summary.generated_tokens == 240
+    assert eight[0].summary.prompt_tokens == alone.summary.prompt_tokens
+    assert client.info().engine.slots_used == 0
+
+
+def test_echo_sends_the_prompt_as_it_was_read(client):
+    text = "Zürich<|endoftext|> 😀"
+    answer = client.greedy(text, tokens=4, echo=True)
+    assert answer.prompt_text == text
+    assert answer.prompt_ids == client.tokenize(text)
+    assert not answer.prompt_logprobs
+    assert answer.token_ids == client.greedy(text, tokens=4).token_ids
+    only = client.generate(text, max_new_tokens=0, echo=True)
+    assert only.prompt_text == text and not only.deltas
+    assert only.finished.reason == pb.FINISH_REASON_LENGTH
+    assert only.finished.generated_tokens == only.summary.generated_tokens == 0
+
+
+def test_a_prompt_as_long_as_allowed_comes_back_in_parts(client):
+    ids = [(7 * i) % 4000 + 3 for i in range(32768)]
+    answer = client.generate(ids, max_new_tokens=0, echo=True, timeout=300)
+    assert answer.prompt_ids == ids
+    assert answer.prompt_text == client.detokenize(ids, keep_special_tokens=True)
+
+
+def test_log_probabilities_of_the_prompt_equal_hugging_face(client):
+    golden = golden_json("prompt_logprobs/cases.json")
+    for case in golden["cases"]:
+        if case["order"] is not None:
+            continue
+        answer = client.generate(golden["token_ids"], max_new_tokens=0, prompt_logprobs=True,
+                                 top_logprobs=5, adapter=adapter(case["adapter"]))
+        assert not answer.prompt_text and not answer.prompt_ids
+        scored = answer.prompt_logprobs
+        assert [each.position for each in scored] == list(range(1, 80))
+        assert [each.logprob.token_id for each in scored] == golden["token_ids"][1:]
+        for each, logprob, top in zip(scored, case["logprobs"], case["top"]):
+            assert each.logprob.logprob == pytest.approx(logprob, abs=1e-4)
+            assert each.logprob.top[0].token_id == top[0][0]
+            assert [one.logprob for one in each.logprob.top] == \
+                pytest.approx([value for _, value in top], abs=1e-4)
+            assert each.target_class == pb.TARGET_CLASS_CAUSAL
+
+
+def test_log_probabilities_of_the_prompt_are_to_the_bit_those_of_perplexity(client):
+    client.upload("backwards", list(range(40))[::-1])
+    text = GREEDY["cases"][2]["prompt"] * 3
+    for setting in (scan("backwards"), scan("backwards", layers=[0]), None):
+        scored = client.generate(text, max_new_tokens=3, prompt_logprobs=True, echo=True,
+                                 scan=setting).prompt_logprobs
+        result = client.score([("text", text)], scan=setting, per_token=True)
+        assert [-each.logprob.logprob for each in scored] == result.nlls[0]
+        assert [each.target_class for each in scored] == result.classes[0]
+        assert [each.position for each in scored] == result.positions[0]
+    client.orders.DeleteScanOrder(orders_pb.DeleteScanOrderRequest(order=scan("backwards").setting.order),
+                                   timeout=60)
 
 
 def test_the_default_adapter_serves_requests_that_name_none(start_server, connect):

@@ -62,7 +62,10 @@ GENERATE_FAULTS = {
     "too many stop tokens": ({"stop_token_ids": [5] * 65}, INVALID, ["stop_token_ids", "65", "64"]),
     "a stop token that is none": ({"stop_token_ids": [-7]}, INVALID, ["stop_token_ids", "-7"]),
     "too many alternatives": ({"top_logprobs": 21}, INVALID, ["top_logprobs", "21", "20"]),
-    "several choices": ({"n": 9}, INVALID, ["n", "9"]),
+    "too many choices": ({"n": 9}, INVALID, ["sampling.n", "9", "8"]),
+    "no choice": ({"n": 0}, INVALID, ["sampling.n", "0"]),
+    "several choices of nothing": ({"n": 2, "max_new_tokens": 0, "echo": True}, INVALID,
+                                   ["sampling.n", "2"]),
     "a suppressed token that is none": ({"suppress_tokens": [9999]}, INVALID, ["9999"]),
     "every token suppressed": ({"suppress_tokens": range(VOCABULARY)}, INVALID, ["suppress"]),
     "an unknown adapter": ({"adapter": adapter("nobody")}, NOT_FOUND, ["adapter", "nobody"]),
@@ -94,11 +97,24 @@ def test_generate_refuses(client, case):
 @pytest.mark.parametrize("fields", [
     {"max_new_tokens": 4096}, {"temperature": 100}, {"top_p": 1}, {"min_p": 1},
     {"presence_penalty": 100}, {"frequency_penalty": -100}, {"top_logprobs": 20}, {"n": 1},
+    {"max_new_tokens": 0, "echo": True}, {"max_new_tokens": 0, "prompt_logprobs": True},
     {"stop_strings": ["é" * 128] * 16}, {"stop_token_ids": range(64)},
     {"logit_bias": {token: 1000.0 * (token == 0) for token in range(1024)}}], ids=str)
 def test_generate_accepts_each_limit_itself(client, fields):
     answer = client.generate("The", **(AT_ONCE | fields))
     assert answer.finished.generated_tokens <= 1
+
+
+def test_generate_accepts_the_largest_number_of_choices(client):
+    answers = client.choices("The", n=8, **AT_ONCE)
+    assert [each.finished.reason for each in answers] == [pb.FINISH_REASON_END_OF_TEXT] * 8
+
+
+def test_generate_refuses_more_choices_than_there_are_slots(start_server, connect):
+    client = connect(start_server("--max-sequences", "2"))
+    assert len(client.choices("The", n=2, max_new_tokens=2)) == 2
+    with refused(INVALID, "n 3", "2 sequences"):
+        client.choices("The", n=3, max_new_tokens=2)
 
 
 def test_an_unknown_model_is_not_found(client):

@@ -67,6 +67,40 @@ def test_generate_writes_one_json_line_for_each_event(server):
     assert lines[-2]["reason"] == "length"
 
 
+def test_generate_writes_several_choices_under_their_numbers(server):
+    ask = ("generate", CASE["prompt"], "--ignore-eos", "-t", 1, "--seed", 4, "-m", 12)
+    shown = ok(scanctl(server, *ask, "-n", 3))
+    texts = re.split(r"^choice \d\n", shown, flags=re.MULTILINE)
+    assert texts[0] == "" and len(texts) == 4 and len(set(texts)) == 4
+    assert texts[1] == ok(scanctl(server, *ask))
+    lines = events(ok(scanctl(server, *ask, "-n", 3, "--json")))
+    for choice in range(3):
+        joined = "".join(line["text"] for line in lines
+                         if line["event"] == "delta" and line["choice"] == choice)
+        assert joined.rstrip("\n") == texts[choice + 1].rstrip("\n")
+    assert sorted(line["choice"] for line in lines if line["event"] == "finished") == [0, 1, 2]
+
+
+def test_generate_writes_the_prompt_before_its_continuation(server):
+    ask = ("generate", CASE["prompt"], *GREEDY, "--echo")
+    assert ok(scanctl(server, *ask, "-m", 64)) == CASE["prompt"] + CASE["text"] + "\n"
+    assert ok(scanctl(server, *ask, "-m", 0)) == CASE["prompt"] + "\n"
+
+
+def test_generate_shows_the_log_probabilities_of_the_prompt(server):
+    ask = ("generate", CASE["prompt"], "-m", 0, "--prompt-logprobs", "--top-logprobs", 2)
+    rows = ok(scanctl(server, *ask)).splitlines()
+    assert rows[0].split() == ["position", "id", "token", "logprob", "class", "alternatives"]
+    assert len(rows) == len(CASE["prompt_ids"])
+    assert [int(row.split()[1]) for row in rows[1:]] == CASE["prompt_ids"][1:]
+    assert all(" causal " in row for row in rows[1:])
+    parts = [line for line in events(ok(scanctl(server, *ask, "--json")))
+             if line["event"] == "prompt"]
+    assert len(parts) == 1
+    assert [each["logprob"]["token_id"] for each in parts[0]["logprobs"]] == CASE["prompt_ids"][1:]
+    assert all(len(each["logprob"]["top"]) == 2 for each in parts[0]["logprobs"])
+
+
 def test_generate_shows_figures_on_standard_error(server):
     shown = scanctl(server, "generate", CASE["prompt"], *GREEDY, "-m", 3, "--stats",
                     "--adapter", "kjv")

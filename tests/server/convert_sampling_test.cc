@@ -96,13 +96,14 @@ TEST(ConvertSamplingTest, EchoesEveryValueInForce) {
   (*proto.mutable_logit_bias())[5] = 1.5F;
   proto.set_top_logprobs(3);
   proto.add_stop_strings("stop");
-  const v1::SamplingParameters echo = SamplingToProto(*Convert(proto));
+  const v1::SamplingParameters echo = SamplingToProto(*Convert(proto), 3);
   EXPECT_TRUE(echo.has_max_new_tokens() && echo.has_temperature() && echo.has_top_k() &&
               echo.has_top_p() && echo.has_min_p() && echo.has_repetition_penalty() &&
               echo.has_presence_penalty() && echo.has_frequency_penalty() && echo.has_seed() &&
               echo.has_ignore_eos() && echo.has_n() && echo.has_logprobs() &&
               echo.has_top_logprobs() && echo.has_suppress_tokens() && echo.has_do_sample());
   EXPECT_EQ(echo.logit_bias().at(5), 1.5F);
+  EXPECT_EQ(echo.n(), 3);
   EXPECT_TRUE(echo.logprobs());
   EXPECT_FALSE(echo.do_sample());
   EXPECT_EQ(echo.stop_strings(0), "stop");
@@ -117,7 +118,7 @@ TEST(ConvertSamplingTest, RefusesWhatIsOutOfRangeByName) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::vector<BadField> bad_fields = {
-      {"max_new_tokens", [](auto& p) { p.set_max_new_tokens(0); }},
+      {"max_new_tokens", [](auto& p) { p.set_max_new_tokens(-1); }},
       {"max_new_tokens", [](auto& p) { p.set_max_new_tokens(4'097); }},
       {"temperature", [](auto& p) { p.set_temperature(-0.1F); }},
       {"temperature", [](auto& p) { p.set_temperature(100.5F); }},
@@ -145,7 +146,6 @@ TEST(ConvertSamplingTest, RefusesWhatIsOutOfRangeByName) {
        }},
       {"top_logprobs", [](auto& p) { p.set_top_logprobs(21); }},
       {"suppress_tokens", [](auto& p) { p.mutable_suppress_tokens()->add_ids(100); }},
-      {"n", [](auto& p) { p.set_n(2); }},
   };
   for (const BadField& bad : bad_fields) {
     v1::SamplingParameters proto;
@@ -161,7 +161,6 @@ TEST(ConvertSamplingTest, AcceptsEachLimitItself) {
   proto.set_max_new_tokens(4'096);
   proto.set_temperature(100);
   proto.set_top_p(1);
-  proto.set_n(1);
   proto.set_top_logprobs(20);
   for (int i = 0; i < 16; ++i) proto.add_stop_strings(std::string(256, 'x'));
   for (int i = 0; i < 64; ++i) proto.add_stop_token_ids(99);

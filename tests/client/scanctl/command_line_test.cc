@@ -173,6 +173,17 @@ TEST_F(CommandLineTest, SendsEachSamplingFlagInItsField) {
   EXPECT_EQ(sampling.n(), 2);
 }
 
+TEST_F(CommandLineTest, AsksForThePromptOnlyWhenTold) {
+  ASSERT_EQ(Scanctl({"generate", "text"}), kExitOk);
+  EXPECT_FALSE(inference_.generate.echo() || inference_.generate.prompt_logprobs());
+  ASSERT_EQ(Scanctl({"generate", "text", "--echo"}), kExitOk);
+  EXPECT_TRUE(inference_.generate.echo());
+  EXPECT_FALSE(inference_.generate.prompt_logprobs());
+  ASSERT_EQ(Scanctl({"generate", "text", "--prompt-logprobs"}), kExitOk);
+  EXPECT_FALSE(inference_.generate.echo());
+  EXPECT_TRUE(inference_.generate.prompt_logprobs());
+}
+
 TEST_F(CommandLineTest, TellsAnEmptyListOfSuppressedTokensFromNone) {
   ASSERT_EQ(Scanctl({"generate", "text", "--suppress-nothing"}), kExitOk);
   EXPECT_TRUE(inference_.generate.sampling().has_suppress_tokens());

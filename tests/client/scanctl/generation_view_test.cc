@@ -35,6 +35,11 @@ class GenerationViewTest : public testing::Test {
     response_.mutable_delta()->set_text(text);
     return *response_.mutable_delta();
   }
+  void Prompt(const std::string& text) {
+    response_.Clear();
+    response_.mutable_prompt()->set_text(text);
+    Show();
+  }
   void Finish(int choice) {
     response_.Clear();
     response_.mutable_finished()->set_choice(choice);
@@ -109,6 +114,53 @@ TEST_F(GenerationViewTest, ShowsLogProbabilitiesInATable) {
             " a\n"
             "id  token  logprob  alternatives\n"
             "17   a      -0.500  \\n 0.000\n");
+}
+
+TEST_F(GenerationViewTest, WritesThePromptFirstAndGoesOnInItsLine) {
+  Start(1);
+  Prompt("in ");
+  Prompt("two parts");
+  Delta(0, ", then");
+  Show();
+  Finish(0);
+  EXPECT_EQ(Written(), "in two parts, then\n");
+}
+
+TEST_F(GenerationViewTest, EndsThePromptsLineBeforeSeveralChoices) {
+  Start(2);
+  Prompt("prompt");
+  Delta(0, "first");
+  Show();
+  EXPECT_EQ(Written(), "prompt\nchoice 0\nfirst");
+}
+
+TEST_F(GenerationViewTest, EndsThePromptsLineWhenNothingFollows) {
+  Start(1);
+  Prompt("prompt");
+  Finish(0);
+  EXPECT_EQ(Written(), "prompt\n");
+}
+
+TEST_F(GenerationViewTest, ShowsLogProbabilitiesOfThePromptBetweenItAndTheAnswer) {
+  Start(1);
+  Prompt("a b");
+  v1::PromptLogprob& scored = *response_.mutable_prompt()->add_logprobs();
+  response_.mutable_prompt()->clear_text();
+  scored.set_position(1);
+  scored.mutable_logprob()->set_token_id(17);
+  scored.mutable_logprob()->set_token(" b");
+  scored.mutable_logprob()->set_logprob(-0.5F);
+  scored.mutable_logprob()->add_top()->set_token("\n");
+  scored.set_target_class(v1::TARGET_CLASS_LOOKAHEAD);
+  Show();
+  Delta(0, " c");
+  Show();
+  Finish(0);
+  EXPECT_EQ(Written(),
+            "a b\n"
+            "position  id  token  logprob  class      alternatives\n"
+            "       1  17   b      -0.500  lookahead  \\n 0.000\n"
+            " c\n");
 }
 
 TEST_F(GenerationViewTest, KeepsTextFromSteeringTheTerminal) {

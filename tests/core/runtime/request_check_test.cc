@@ -34,15 +34,32 @@ ScoreRequest Scoring(PerplexityMode mode, int64_t window, int64_t stride, int64_
   return request;
 }
 
+constexpr int64_t kMaxBytes = 1'000;
+
+absl::Status Check(const GenerateRequest& request) {
+  return CheckRequest(request, Config(), kMaxBytes);
+}
+absl::Status Check(const ScoreRequest& request) { return CheckRequest(request, Config()); }
+
 template <typename Request>
 void ExpectRefused(const Request& request, const std::string& refusal) {
-  const absl::Status status = CheckRequest(request, Config());
+  const absl::Status status = Check(request);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << refusal;
   EXPECT_THAT(std::string(status.message()), HasSubstr(refusal));
 }
 
+TEST(RequestCheckTest, AcceptsAGenerationOfNothingAndAsManyLogprobsAsFit) {
+  GenerateRequest request = ValidGeneration();
+  request.sampling.max_new_tokens = 0;
+  EXPECT_TRUE(Check(request).ok());
+  request.prompt.assign(8, 1);
+  request.prompt_logprobs = true;
+  request.sampling.top_logprobs = 17;
+  EXPECT_TRUE(Check(request).ok());
+}
+
 TEST(RequestCheckTest, AcceptsAGenerationThatFitsAndNamesWhatDoesNot) {
-  EXPECT_TRUE(CheckRequest(ValidGeneration(), Config()).ok());
+  EXPECT_TRUE(Check(ValidGeneration()).ok());
   struct Case {
     void (*spoil)(GenerateRequest&);
     const char* refusal;
@@ -65,7 +82,20 @@ TEST(RequestCheckTest, AcceptsAGenerationThatFitsAndNamesWhatDoesNot) {
          r.basics.scan.target_layers = {1, 1};
        },
        "layer 1 after 1"},
-      {[](GenerateRequest& r) { r.sampling.max_new_tokens = 0; }, "max_new_tokens: 0, at least 1"},
+      {[](GenerateRequest& r) { r.sampling.max_new_tokens = -1; },
+       "max_new_tokens: -1, expected 0 or more"},
+      {[](GenerateRequest& r) { r.n = 0; }, "n: 0, at least 1"},
+      {[](GenerateRequest& r) {
+         r.n = 2;
+         r.sampling.max_new_tokens = 0;
+       },
+       "n: 2, at most 1 where max_new_tokens is 0"},
+      {[](GenerateRequest& r) {
+         r.prompt.assign(8, 1);
+         r.prompt_logprobs = true;
+         r.sampling.top_logprobs = 18;
+       },
+       "prompt_logprobs: they take 1043 bytes, at most 1000 are collected"},
       {[](GenerateRequest& r) { r.sampling.temperature = -1; }, "temperature: -1"},
       {[](GenerateRequest& r) { r.sampling.temperature = NAN; }, "temperature: nan"},
       {[](GenerateRequest& r) { r.sampling.temperature = INFINITY; }, "temperature: inf"},

@@ -9,7 +9,7 @@
 namespace scanserve::runtime {
 namespace {
 
-Event Numbered(int32_t number) { return Delta{"", {number}, {}}; }
+Event Numbered(int32_t number) { return Delta{0, "", {number}, {}}; }
 
 int32_t NumberOf(const Event& event) { return std::get<Delta>(event).tokens[0]; }
 
