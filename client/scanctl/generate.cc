@@ -70,17 +70,16 @@ void AddGenerate(Program& program) {
   app.add_option("--request-id", flags->request_id, "For the server's log")->type_name("ID");
   app.add_option("--unit-key", flags->unit_key, "Groups requests in experiments")->type_name("KEY");
   app.add_flag("--echo", flags->echo, "Write the prompt as it was read, too");
-  app.add_flag("--prompt-logprobs", flags->prompt_logprobs,
-               "Log probability of each prompt token but the first");
+  app.add_flag("--prompt-logprobs", flags->prompt_logprobs, "Log probability of each prompt token");
   app.add_flag("--stats", flags->stats, "Times and counts on standard error");
   app.footer(
       "Text read from a file or standard input loses its last line break. With --json:\n"
-      "one line for each event. Several continuations are written one after the other, the\n"
-      "first as it arrives. --max-new-tokens 0 scores the prompt with --prompt-logprobs.\n\n"
+      "one line for each event. Several continuations are written one after the\n"
+      "other, the first as it arrives. --prompt-logprobs with -m 0 scores a prompt.\n\n"
       "Example:\n"
       "  scanctl generate \"The city was founded in\" --max-new-tokens 40 --seed 7\n"
-      "  scanctl generate \"The city was founded in\" --choices 3 --temperature 1 --seed 7\n"
-      "  scanctl generate \"The city was founded in\" -m 0 --prompt-logprobs --top-logprobs 3");
+      "  scanctl generate \"The city was founded in\" -n 3 -t 1 -m 20\n"
+      "  scanctl generate \"The city was founded in\" -m 0 --prompt-logprobs");
   app.callback([flags, &program] {
     program.command = [flags](Session& session) { return Generate(session, *flags); };
   });
