@@ -18,7 +18,9 @@ namespace {
 
 // Texts that may wait to be tokenized, and changes of the store that may wait for the disk.
 constexpr size_t kWaitingTasks = 64;
-constexpr int32_t kWarmUpTokens = 4;
+// Enough steps that only decode, and enough that read besides, to know what each costs.
+constexpr int32_t kWarmUpNewTokens = 24;
+constexpr size_t kWarmUpPrompt = 128;
 
 ops::LinearFactory MakeLinear(const ServerOptions& options) {
   if (options.numerics == Numerics::kF32K1) return ops::MakePackedLinear;
@@ -35,6 +37,15 @@ absl::StatusOr<std::unique_ptr<store::DirectoryStore>> OpenStore(const std::stri
   SCANSERVE_ASSIGN_OR_RETURN(auto store, store::DirectoryStore::Open(options));
   for (const std::string& warning : store->warnings()) LogWarning("store", {{"what", warning}});
   return store;
+}
+
+// Takes the events from `event` on.
+absl::Status AwaitEnd(runtime::RequestStream& stream, runtime::Event event) {
+  while (!std::holds_alternative<runtime::Ended>(event)) event = stream.Wait();
+  const absl::Status& status = std::get<runtime::Ended>(event).status;
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(status.code(),
+                      absl::StrCat("the model does not generate: ", status.message()));
 }
 
 }  // namespace
@@ -80,20 +91,29 @@ void Backend::Deliver(std::function<void()> task) {
 }
 
 absl::Status Backend::WarmUp() {
-  runtime::GenerateRequest request;
-  request.basics.id = "warm-up";
-  request.prompt = {0, 0, 0, 0};
-  request.sampling.max_new_tokens = kWarmUpTokens;
-  request.sampling.temperature = 0;
-  SCANSERVE_ASSIGN_OR_RETURN(const auto stream, engine_->Generate(std::move(request)));
-  for (;;) {
-    const runtime::Event event = stream->Wait();
-    const auto* ended = std::get_if<runtime::Ended>(&event);
-    if (ended == nullptr) continue;
-    if (ended->status.ok()) return absl::OkStatus();
-    return absl::Status(ended->status.code(),
-                        absl::StrCat("the model does not generate: ", ended->status.message()));
-  }
+  runtime::GenerateRequest decoding;
+  decoding.basics.id = "warm-up";
+  decoding.prompt = {0, 0, 0, 0};
+  decoding.sampling.max_new_tokens = kWarmUpNewTokens;
+  decoding.sampling.ignore_eos = true;
+  decoding.sampling.temperature = 0;
+  SCANSERVE_ASSIGN_OR_RETURN(const auto decodes, engine_->Generate(std::move(decoding)));
+  runtime::Event event = decodes->Wait();
+  // Beside it, once it decodes.
+  while (std::holds_alternative<runtime::Started>(event)) event = decodes->Wait();
+  runtime::ScoreRequest scoring;
+  scoring.basics.id = "warm-up";
+  scoring.basics.priority = runtime::Priority::kLow;
+  scoring.tokens.assign(kWarmUpPrompt, 0);
+  SCANSERVE_ASSIGN_OR_RETURN(const auto scores, engine_->Score(std::move(scoring)));
+  runtime::GenerateRequest reading;
+  reading.basics.id = "warm-up";
+  reading.prompt.assign(kWarmUpPrompt, 0);
+  reading.sampling.max_new_tokens = 1;
+  SCANSERVE_ASSIGN_OR_RETURN(const auto reads, engine_->Generate(std::move(reading)));
+  SCANSERVE_RETURN_IF_ERROR(AwaitEnd(*reads, reads->Wait()));
+  SCANSERVE_RETURN_IF_ERROR(AwaitEnd(*scores, scores->Wait()));
+  return AwaitEnd(*decodes, std::move(event));
 }
 
 }  // namespace scanserve::server

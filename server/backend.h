@@ -49,7 +49,8 @@ class Backend {
   // Uploads that are open now.
   std::atomic<int32_t>& open_uploads() { return open_uploads_; }
 
-  // Runs one short generation, so that the first client does not wait for what happens once.
+  // Runs short requests of each kind, so that the first client does not wait for what happens once
+  // and the engine knows what its steps cost.
   absl::Status WarmUp();
 
  private:

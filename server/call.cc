@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "server/grpc_status.h"
@@ -48,6 +49,11 @@ std::string RequestId(absl::string_view client_id) {
   return IsRequestId(client_id) ? std::string(client_id) : NewRequestId();
 }
 
+std::string CallerOf(absl::string_view peer) {
+  const bool has_port = absl::StartsWith(peer, "ipv4:") || absl::StartsWith(peer, "ipv6:");
+  return std::string(has_port ? peer.substr(0, peer.rfind(':')) : peer);
+}
+
 Call::Call(Lifecycle& lifecycle, absl::string_view method, grpc::CallbackServerContext* context,
            absl::Duration max_duration)
     : lifecycle_(lifecycle),
@@ -67,6 +73,8 @@ absl::Status Call::Admit(std::function<void(const absl::Status&)> end_early) {
   if (!registered_) return absl::UnavailableError("the server is stopping");
   return absl::OkStatus();
 }
+
+std::string Call::caller() const { return CallerOf(context_->peer()); }
 
 grpc::Status Call::End(const absl::Status& status) {
   if (id_.empty()) id_ = NewRequestId();

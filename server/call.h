@@ -22,6 +22,10 @@ namespace scanserve::server {
 // `client_id` when it is 1 to 64 of [A-Za-z0-9._-], else a new one.
 std::string RequestId(absl::string_view client_id);
 
+// The host of a peer as gRPC writes it ("ipv4:10.0.0.7:4711", "ipv6:[::1]:4711"), without the port,
+// which differs from connection to connection; other peers as they are.
+std::string CallerOf(absl::string_view peer);
+
 // One RPC from arrival to its last reaction. Belongs to the RPC's reactor and goes with it.
 // Not thread-safe, but for EndEarly, Kill, expires and set_expires.
 class Call final : public OpenCall {
@@ -39,6 +43,9 @@ class Call final : public OpenCall {
 
   void TakeId(absl::string_view client_id) { id_ = RequestId(client_id); }
   const std::string& id() const { return id_; }
+
+  // Whose turns count together: the host that it came from.
+  std::string caller() const;
 
   // The client's, or the longest that a request may take, whichever is first.
   absl::Time deadline() const { return deadline_; }

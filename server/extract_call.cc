@@ -7,6 +7,7 @@
 
 #include "core/base/status_macros.h"
 #include "server/convert_extraction.h"
+#include "server/convert_priority.h"
 #include "server/engine_stream_call.h"
 #include "server/field_checks.h"
 #include "server/prompt_reader.h"
@@ -37,6 +38,8 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
  private:
   absl::Status Convert() {
     SCANSERVE_RETURN_IF_ERROR(CheckModelName(backend(), request_.model()));
+    SCANSERVE_ASSIGN_OR_RETURN(
+        priority_, PriorityFromProto("priority", request_.priority(), runtime::Priority::kLow));
     SCANSERVE_RETURN_IF_ERROR(
         CheckRange("max_prompt_tokens", request_.max_prompt_tokens(), 0, INT64_MAX));
     SCANSERVE_ASSIGN_OR_RETURN(setting_,
@@ -60,7 +63,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
                                 backend().model().config.hidden_size, limits.extraction_bytes));
     call().CountPromptTokens(prompt_tokens_);
     runtime::ExtractRequest request;
-    request.basics = Basics(setting_, call().id(), call().deadline());
+    request.basics = Basics(setting_, call(), priority_);
     request.tokens = *std::move(tokens);
     request.kind = choice_.kind;
     request.layers = choice_.layers;
@@ -101,6 +104,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
 
   const v1::ExtractHiddenStatesRequest& request_;
   RequestSetting setting_;
+  runtime::Priority priority_ = runtime::Priority::kLow;
   ExtractionChoice choice_;
   HiddenStateShape shape_;
   int64_t prompt_tokens_ = 0;

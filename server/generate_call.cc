@@ -8,6 +8,7 @@
 
 #include "core/base/status_macros.h"
 #include "server/convert_generation.h"
+#include "server/convert_priority.h"
 #include "server/convert_sampling.h"
 #include "server/convert_time.h"
 #include "server/engine_stream_call.h"
@@ -44,6 +45,8 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
   absl::Status Convert() {
     SCANSERVE_RETURN_IF_ERROR(CheckModelName(backend(), request_.model()));
     SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(request_.unit_key()));
+    SCANSERVE_ASSIGN_OR_RETURN(
+        priority_, PriorityFromProto("priority", request_.priority(), runtime::Priority::kNormal));
     SCANSERVE_ASSIGN_OR_RETURN(setting_,
                                ChooseSetting(backend(), request_.scan(), request_.adapter()));
     SCANSERVE_ASSIGN_OR_RETURN(generation_, GenerationFromProto(request_, backend().model(),
@@ -59,7 +62,7 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     call().CountPromptTokens(prompt_tokens_);
     if (request_.echo() || request_.prompt_logprobs()) prompt_ = *tokens;
     runtime::GenerateRequest request = generation_;
-    request.basics = Basics(setting_, call().id(), call().deadline());
+    request.basics = Basics(setting_, call(), priority_);
     request.prompt = *std::move(tokens);
     return backend().engine().Generate(std::move(request));
   }
@@ -123,6 +126,7 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
 
   const v1::GenerateRequest& request_;
   RequestSetting setting_;
+  runtime::Priority priority_ = runtime::Priority::kNormal;
   // Without setting and prompt.
   runtime::GenerateRequest generation_;
   int64_t prompt_tokens_ = 0;

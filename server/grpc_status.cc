@@ -2,19 +2,16 @@
 
 #include <grpcpp/support/status.h>
 
-#include <optional>
+#include <utility>
 
-#include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/retry_delay.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
 namespace scanserve::server {
 namespace {
 
-// Payload that carries the delay in nanoseconds between the two functions below.
-constexpr char kRetryDelay[] = "scanserve/retry-delay";
 constexpr size_t kMaxMessageBytes = 1024;
 
 std::string Cut(absl::string_view message) {
@@ -22,13 +19,6 @@ std::string Cut(absl::string_view message) {
   size_t end = kMaxMessageBytes;
   while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
   return absl::StrCat(message.substr(0, end), "..");
-}
-
-std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
-  const auto payload = status.GetPayload(kRetryDelay);
-  int64_t nanoseconds = 0;
-  if (!payload || !absl::SimpleAtoi(std::string(*payload), &nanoseconds)) return std::nullopt;
-  return absl::Nanoseconds(nanoseconds);
 }
 
 std::string RetryDetails(grpc::StatusCode code, const std::string& message, absl::Duration delay) {
@@ -45,14 +35,14 @@ std::string RetryDetails(grpc::StatusCode code, const std::string& message, absl
 }  // namespace
 
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
-  status.SetPayload(kRetryDelay, absl::Cord(absl::StrCat(absl::ToInt64Nanoseconds(delay))));
-  return status;
+  if (base::RetryDelay(status)) return status;
+  return base::WithRetryDelay(std::move(status), delay);
 }
 
 absl::Status WithPrefix(const absl::Status& status, absl::string_view prefix) {
   absl::Status named(status.code(), absl::StrCat(prefix, status.message()));
-  if (const auto delay = status.GetPayload(kRetryDelay)) named.SetPayload(kRetryDelay, *delay);
-  return named;
+  const auto delay = base::RetryDelay(status);
+  return delay ? base::WithRetryDelay(std::move(named), *delay) : named;
 }
 
 bool IsOurFault(const absl::Status& status) {
@@ -76,7 +66,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& request
   // Both enumerations are those of google.rpc.Code.
   const auto code = static_cast<grpc::StatusCode>(status.code());
   const std::string message = Cut(status.message());
-  const auto delay = RetryDelay(status);
+  const auto delay = base::RetryDelay(status);
   if (!delay) return grpc::Status(code, message);
   return grpc::Status(code, message, RetryDetails(code, message, *delay));
 }

@@ -13,8 +13,8 @@ class Status;
 
 namespace scanserve::server {
 
-// `status`, saying to clients when to try again. It reaches them as google.rpc.RetryInfo in
-// grpc-status-details-bin.
+// `status`, saying to clients when to try again, unless it says so already (base/retry_delay.h). It
+// reaches them as google.rpc.RetryInfo in grpc-status-details-bin.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
 // `status` with `prefix` before its message; a delay stays.

@@ -40,6 +40,11 @@ v1::EngineInfo EngineToProto(const runtime::EngineStats& stats) {
   proto.set_running(static_cast<int32_t>(stats.running));
   proto.set_queued(static_cast<int32_t>(stats.queued));
   proto.set_steps(stats.steps);
+  proto.set_queued_low(static_cast<int32_t>(stats.queued_low));
+  proto.set_queued_tokens(stats.queued_tokens);
+  proto.set_parked(static_cast<int32_t>(stats.parked));
+  proto.set_parked_bytes(stats.parked_bytes);
+  proto.set_extraction_bytes(stats.extraction_bytes);
   return proto;
 }
 

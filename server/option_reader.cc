@@ -58,6 +58,36 @@ void AddPlaces(CLI::App& app, ServerOptions& options) {
       ->type_name("FOLDER");
 }
 
+void AddScheduling(CLI::App& app, runtime::EngineOptions& engine) {
+  app.add_option("--max-sequences", engine.state_slots,
+                 "sequences that run at once; more answer more in all, each more slowly, and take "
+                 "the memory of a state each");
+  app.add_option("--step-tokens", engine.step_tokens,
+                 "tokens in one step of the engine; more read prompts faster while nothing is "
+                 "generated, and take memory");
+  app.add_option("--prompt-chunk-tokens", engine.prompt_chunk_tokens,
+                 "tokens of one prompt in a step while others wait");
+  app.add_option("--prompt-slowdown", engine.prompt_slowdown,
+                 "how many times as long a step may take for the prompts that are read beside "
+                 "generation; more read faster and make the gaps between tokens longer");
+  app.add_option("--low-priority-slowdown", engine.low_priority_slowdown,
+                 "the same when only low priority is read: scoring and extraction, if not said "
+                 "otherwise");
+  app.add_option("--low-priority-share", engine.low_priority_share,
+                 "part of the reading and of the admissions that low priority keeps while normal "
+                 "requests want everything");
+  app.add_option("--queue-requests", engine.queued_requests,
+                 "requests that may wait; more are refused later and wait longer");
+  app.add_option("--queue-tokens", engine.queued_tokens,
+                 "tokens of all waiting requests together, 4 bytes each");
+  AddDuration(app, "--stall-park", engine.stall_park,
+              "how long a client may not read before its sequence leaves its slot to others");
+  app.add_option("--park-bytes", engine.park_bytes,
+                 "memory for the states of such sequences; over it the one stalled longest ends");
+  AddDuration(app, "--stall-limit", engine.stall_limit,
+              "how long a client may not read before its request ends");
+}
+
 void AddEngine(CLI::App& app, ServerOptions& options) {
   const std::map<std::string, Numerics> numerics = {{"f32.k1", Numerics::kF32K1},
                                                     {"torch", Numerics::kTorch}};
@@ -66,15 +96,7 @@ void AddEngine(CLI::App& app, ServerOptions& options) {
                  "f32.k1 (equal bits in any batch) or torch (LibTorch's products)")
       ->transform(CLI::CheckedTransformer(numerics))
       ->default_str(NumericsId(options.numerics));
-  app.add_option("--max-sequences", options.engine.state_slots, "sequences that run at once");
-  app.add_option("--step-tokens", options.engine.step_tokens, "tokens in one step of the engine");
-  app.add_option("--prompt-chunk-tokens", options.engine.prompt_chunk_tokens,
-                 "tokens of one prompt in a step");
-  app.add_option("--queue-requests", options.engine.queued_requests, "requests that may wait");
-  app.add_option("--queue-tokens", options.engine.queued_tokens,
-                 "tokens of all waiting requests together");
-  AddDuration(app, "--stall-limit", options.engine.stall_limit,
-              "how long a client may not read before its request ends");
+  AddScheduling(app, options.engine);
 }
 
 void AddLimits(CLI::App& app, ServerOptions& options) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "core/base/status_macros.h"
+#include "server/convert_priority.h"
 #include "server/convert_time.h"
 #include "server/field_checks.h"
 #include "server/grpc_status.h"
@@ -97,6 +98,8 @@ absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings)
   call_.TakeId(settings.request_id());
   SCANSERVE_RETURN_IF_ERROR(CheckModelName(backend_, settings.model()));
   SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(settings.unit_key()));
+  SCANSERVE_ASSIGN_OR_RETURN(priority_, PriorityFromProto("settings.priority", settings.priority(),
+                                                          runtime::Priority::kLow));
   SCANSERVE_ASSIGN_OR_RETURN(setting_,
                              ChooseSetting(backend_, settings.scan(), settings.adapter()));
   SCANSERVE_RETURN_IF_ERROR(ChooseScanOfMode(settings));
@@ -189,7 +192,7 @@ absl::StatusOr<PerplexityRun::StreamPtr> PerplexityRun::SubmitTokens(const Docum
     return nullptr;
   }
   runtime::ScoreRequest request;
-  request.basics = Basics(setting_, call_.id(), call_.deadline());
+  request.basics = Basics(setting_, call_, priority_);
   request.tokens = *std::move(tokens);
   request.mode = rules_->mode;
   request.window_tokens = rules_->window_tokens;

@@ -75,6 +75,7 @@ class PerplexityRun {
   bool totals_queued_ = false;
   absl::Status fault_;
   RequestSetting setting_;
+  runtime::Priority priority_ = runtime::Priority::kLow;
   // Set once the settings have come.
   std::optional<ScoringRules> rules_;
   DocumentAssembler assembler_;

@@ -60,10 +60,13 @@ int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan) {
   return std::min(limits.prompt_tokens, limits.subset_prompt_tokens);
 }
 
-runtime::RequestBasics Basics(const RequestSetting& setting, std::string id, absl::Time deadline) {
+runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
+                              runtime::Priority priority) {
   runtime::RequestBasics basics;
-  basics.id = std::move(id);
-  basics.deadline = deadline;
+  basics.id = call.id();
+  basics.caller = call.caller();
+  basics.priority = priority;
+  basics.deadline = call.deadline();
   basics.scan = setting.scan->applied;
   basics.adapter = setting.adapter;
   return basics;

@@ -8,6 +8,7 @@
 #include "core/runtime/request.h"
 #include "scanserve/v1/scan.pb.h"
 #include "server/backend.h"
+#include "server/call.h"
 
 namespace scanserve::server {
 
@@ -32,7 +33,8 @@ absl::StatusOr<AdapterPtr> ChooseAdapter(const Backend& backend, const v1::Adapt
 // Tokens that a prompt or window may have under `scan`.
 int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan);
 
-runtime::RequestBasics Basics(const RequestSetting& setting, std::string id, absl::Time deadline);
+runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
+                              runtime::Priority priority);
 
 v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting);
 v1::AdapterRef AdapterRefToProto(const model::Adapter& adapter);

@@ -68,8 +68,17 @@ void CheckEngine(const runtime::EngineOptions& engine, FaultList& faults) {
   faults.RequireRange("--max-sequences", engine.state_slots, 1, 65'536);
   faults.RequireRange("--step-tokens", engine.step_tokens, 1, 65'536);
   faults.RequireRange("--prompt-chunk-tokens", engine.prompt_chunk_tokens, 1, 65'536);
+  const auto require_number = [&](absl::string_view option, double value, double low, double high) {
+    faults.Require(value >= low && value <= high, option, absl::StrCat(value),
+                   absl::StrCat("must be ", low, " to ", high));
+  };
+  require_number("--prompt-slowdown", engine.prompt_slowdown, 1, 1000);
+  require_number("--low-priority-slowdown", engine.low_priority_slowdown, 1, 1000);
+  require_number("--low-priority-share", engine.low_priority_share, 0.01, 0.99);
   faults.RequireRange("--queue-requests", engine.queued_requests, 1, 1'000'000);
   faults.RequireRange("--queue-tokens", engine.queued_tokens, 1, int64_t{1} << 40);
+  faults.RequireDuration("--stall-park", engine.stall_park, absl::Milliseconds(1));
+  faults.RequireRange("--park-bytes", engine.park_bytes, 0, int64_t{1} << 40);
   faults.RequireDuration("--stall-limit", engine.stall_limit, absl::Milliseconds(1));
 }
 
@@ -151,8 +160,13 @@ std::vector<LogField> Describe(const ServerOptions& options) {
       {"max_sequences", options.engine.state_slots},
       {"step_tokens", options.engine.step_tokens},
       {"prompt_chunk_tokens", options.engine.prompt_chunk_tokens},
+      {"prompt_slowdown", options.engine.prompt_slowdown},
+      {"low_priority_slowdown", options.engine.low_priority_slowdown},
+      {"low_priority_share", options.engine.low_priority_share},
       {"queue_requests", options.engine.queued_requests},
       {"queue_tokens", options.engine.queued_tokens},
+      {"stall_park", absl::FormatDuration(options.engine.stall_park)},
+      {"park_bytes", options.engine.park_bytes},
       {"stall_limit", absl::FormatDuration(options.engine.stall_limit)},
       {"max_request_duration", absl::FormatDuration(options.max_request_duration)},
       {"drain_delay", absl::FormatDuration(options.drain_delay)},

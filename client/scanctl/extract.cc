@@ -31,6 +31,7 @@ struct ExtractFlags {
   std::string range;
   std::string type = "float32";
   int64_t max_tokens = 0;
+  std::string priority;
   ScanFlags scan;
 };
 
@@ -64,6 +65,7 @@ absl::StatusOr<v1::ExtractHiddenStatesRequest> RequestOf(const ExtractFlags& fla
     request.set_end_position(range.second);
   }
   request.set_max_prompt_tokens(flags.max_tokens);
+  request.set_priority(PriorityOf(flags.priority));
   return request;
 }
 
@@ -151,6 +153,7 @@ void AddExtract(Program& program) {
   app.add_flag("--replace-invalid", flags->prompt.replace_invalid,
                "Take U+FFFD for what is not UTF-8");
   AddScanFlags(app, flags->scan);
+  AddPriorityFlag(app, flags->priority, "low");
   app.footer(
       "One layer gives an array [rows, hidden], several give [layers, rows, hidden], in\n"
       "natural order. The file holds float32 in any case: NumPy has no bfloat16, and\n"

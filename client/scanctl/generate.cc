@@ -16,6 +16,7 @@ struct GenerateFlags {
   PromptFlags prompt;
   SamplingFlags sampling;
   ScanFlags scan;
+  std::string priority;
   std::string request_id;
   std::string unit_key;
   bool echo = false;
@@ -34,6 +35,7 @@ absl::Status Generate(Session& session, const GenerateFlags& flags) {
   *request.mutable_scan() = ScanChoiceOf(flags.scan);
   *request.mutable_adapter() = AdapterChoiceOf(flags.scan);
   *request.mutable_sampling() = SamplingOf(flags.sampling);
+  request.set_priority(PriorityOf(flags.priority));
   request.set_request_id(flags.request_id);
   request.set_unit_key(flags.unit_key);
   request.set_echo(flags.echo);
@@ -67,6 +69,7 @@ void AddGenerate(Program& program) {
   AddPromptFlags(app, flags->prompt);
   AddSamplingFlags(app, flags->sampling);
   AddScanFlags(app, flags->scan);
+  AddPriorityFlag(app, flags->priority, "normal");
   app.add_option("--request-id", flags->request_id, "For the server's log")->type_name("ID");
   app.add_option("--unit-key", flags->unit_key, "Groups requests in experiments")->type_name("KEY");
   app.add_flag("--echo", flags->echo, "Write the prompt as it was read, too");

@@ -27,6 +27,7 @@ struct PerplexityFlags {
   int64_t stride = 0;
   int64_t prefix = 0;
   ScanFlags scan;
+  std::string priority;
   std::string per_token;
   bool each = false;
 };
@@ -44,6 +45,7 @@ v1::PerplexitySettings SettingsOf(const PerplexityFlags& flags) {
     settings.mutable_scan()->mutable_identity();
   }
   *settings.mutable_adapter() = AdapterChoiceOf(flags.scan);
+  settings.set_priority(PriorityOf(flags.priority));
   return settings;
 }
 
@@ -201,6 +203,7 @@ void AddPerplexity(Program& program) {
   app.add_option("--stride", flags->stride, "Between sliding windows")->type_name("N");
   app.add_option("--prefix", flags->prefix, "Prompt pass of continuation")->type_name("N");
   AddScanFlags(app, flags->scan);
+  AddPriorityFlag(app, flags->priority, "low");
   app.add_option("--per-token", flags->per_token, "Write each token's score, JSON lines")
       ->type_name("FILE");
   app.add_flag("--each", flags->each, "Show each document's score");

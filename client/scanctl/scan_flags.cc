@@ -1,5 +1,6 @@
 #include "client/scanctl/scan_flags.h"
 
+#include "absl/strings/str_cat.h"
 #include "client/scan_choice.h"
 
 namespace scanserve::client {
@@ -58,6 +59,17 @@ v1::AdapterChoice AdapterChoiceOf(const ScanFlags& flags) {
     choice.mutable_assigned();
   }
   return choice;
+}
+
+void AddPriorityFlag(CLI::App& app, std::string& priority, absl::string_view usual) {
+  app.add_option("--priority", priority,
+                 absl::StrCat("normal, or low for background work; ", usual))
+      ->type_name("LEVEL")
+      ->check(NamesEnum<v1::Priority>());
+}
+
+v1::Priority PriorityOf(const std::string& priority) {
+  return priority.empty() ? v1::PRIORITY_UNSPECIFIED : *ParseEnum<v1::Priority>(priority);
 }
 
 }  // namespace scanserve::client

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "client/program.h"
+#include "scanserve/v1/inference_service.pb.h"
 #include "scanserve/v1/scan.pb.h"
 
 namespace scanserve::client {
@@ -29,6 +31,11 @@ void AddScanFlags(CLI::App& app, ScanFlags& flags);
 v1::ScanChoice ScanChoiceOf(const ScanFlags& flags);
 v1::ScanSetting ScanSettingOf(const ScanFlags& flags);
 v1::AdapterChoice AdapterChoiceOf(const ScanFlags& flags);
+
+// --priority; `usual` is what the server takes when it is not given.
+void AddPriorityFlag(CLI::App& app, std::string& priority, absl::string_view usual);
+// What the checked flag asks for; unspecified when it was not given.
+v1::Priority PriorityOf(const std::string& priority);
 
 // A check for CLI11 that a text names a value of the enum as EnumText writes it.
 template <typename Enum>

@@ -64,7 +64,6 @@ void BatchRunner::DeliverHidden(HiddenStateKind kind, int64_t layer, absl::Span<
 }
 
 void BatchRunner::DeliverOutputs(absl::Span<const Row> rows, const float* residual) {
-  const auto vocabulary = static_cast<size_t>(model_.config.vocab_size);
   std::vector<size_t> wanted;
   for (size_t r = 0; r < rows.size(); ++r) {
     const Job& job = *rows[r].sequence->job;
@@ -89,13 +88,28 @@ void BatchRunner::DeliverOutputs(absl::Span<const Row> rows, const float* residu
     });
     if (!logits_wanted) continue;
     model_.network->Logits(normed_.data(), block_rows, logits_.data(), pool_);
-    for (size_t i = 0; i < count; ++i) {
-      Job& job = *block[i].sequence->job;
-      if (!job.WantsLogits(block[i].position)) continue;
-      job.OnLogits(block[i].position,
-                   absl::MakeConstSpan(logits_.data() + i * vocabulary, vocabulary));
-    }
+    DeliverLogits(block);
   }
+}
+
+void BatchRunner::DeliverLogits(absl::Span<const Row> rows) {
+  // Rows that one thread takes: those of one job, in order, or each by itself.
+  std::vector<size_t> begins;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const bool goes_on = r > 0 && rows[r].sequence == rows[r - 1].sequence;
+    if (!goes_on || rows[r].sequence->job->logits_in_any_order()) begins.push_back(r);
+  }
+  const auto runs = static_cast<int64_t>(begins.size());
+  begins.push_back(rows.size());
+  const auto vocabulary = static_cast<size_t>(model_.config.vocab_size);
+  pool_.ParallelFor(runs, [&](int64_t begin, int64_t end) {
+    for (size_t r = begins[static_cast<size_t>(begin)]; r < begins[static_cast<size_t>(end)]; ++r) {
+      Job& job = *rows[r].sequence->job;
+      if (!job.WantsLogits(rows[r].position)) continue;
+      job.OnLogits(rows[r].position,
+                   absl::MakeConstSpan(logits_.data() + r * vocabulary, vocabulary));
+    }
+  });
 }
 
 void BatchRunner::BeginLayerByLayer(Sequence& sequence) {

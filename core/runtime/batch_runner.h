@@ -42,6 +42,8 @@ class BatchRunner {
   // hidden].
   void DeliverHidden(HiddenStateKind kind, int64_t layer, absl::Span<const Row> rows,
                      const float* states);
+  // Hands logits_ to the jobs that want them, on all threads.
+  void DeliverLogits(absl::Span<const Row> rows);
   // Final norm and head for the rows that need them. residual: [rows, hidden].
   void DeliverOutputs(absl::Span<const Row> rows, const float* residual);
   void BeginLayerByLayer(Sequence& sequence);

@@ -46,9 +46,11 @@ EngineLoop::EngineLoop(const EngineOptions& options,
       selectable_(SelectableIds(*model_)),
       waker_(std::make_shared<Waker>()),
       extraction_memory_(std::make_shared<ExtractionMemory>()),
-      queue_(options.queued_requests, options.queued_tokens),
+      queue_(options.queued_requests, options.queued_tokens, options.low_priority_share),
       runner_(*model_, options.threads, options.step_tokens),
+      planner_(options),
       slots_(model_->config, options.state_slots, options.poison_freed_state),
+      parked_(options.park_bytes),
       thread_([this] { Main(); }) {}
 
 EngineLoop::~EngineLoop() {
@@ -105,13 +107,16 @@ absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Submit(
   auto sequence = std::make_unique<Sequence>();
   sequence->job = std::move(job);
   sequence->request = std::make_shared<ActiveRequest>();
+  const RequestBasics& basics = sequence->job->basics();
   sequence->request->stream = stream;
+  sequence->request->holder = {basics.caller, basics.priority};
   sequence->request->submitted = absl::Now();
   {
     base::MutexLock lock(mutex_);
     if (!cancel_all_.ok()) return absl::UnavailableError("the server is stopping");
-    SCANSERVE_RETURN_IF_ERROR(queue_.Push(std::move(sequence)));
-    stats_.queued = queue_.requests();
+    const absl::Time submitted = sequence->request->submitted;
+    SCANSERVE_RETURN_IF_ERROR(queue_.Push(std::move(sequence), submitted));
+    UpdateQueueStats();
   }
   waker_->Wake();
   return stream;
@@ -119,7 +124,10 @@ absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Submit(
 
 EngineStats EngineLoop::stats() const {
   base::MutexLock lock(mutex_);
-  return stats_;
+  EngineStats stats = stats_;
+  // Readers give it back whenever they are done.
+  stats.extraction_bytes = extraction_memory_->bytes;
+  return stats;
 }
 
 void EngineLoop::CancelAll(absl::Status status) {

@@ -20,20 +20,36 @@ namespace scanserve::runtime {
 struct EngineOptions {
   // Threads that compute, the engine's own among them. 0: one for each processor.
   int threads = 0;
-  // Sequences that run at once. Each costs StateSlot memory: see GetServerInfo or the log at start.
+  // Sequences that run at once. More raise the throughput and make each of them slower; each takes
+  // the memory of a state from the moment when it is first needed.
   int32_t state_slots = 64;
-  // Tokens in one step. More reads prompts faster and lets running sequences wait longer for a
-  // step.
+  // Tokens in one step, at least one for each slot. More read prompts faster while nothing decodes,
+  // and cost memory for intermediate values; how long decoding sequences wait for a step is
+  // bounded by the two slowdowns.
   int64_t step_tokens = 512;
   // Tokens that one prompt may take of a step while others wait.
   int64_t prompt_chunk_tokens = 512;
-  // Requests that wait for a slot; one more is RESOURCE_EXHAUSTED.
+  // While sequences decode, so much is read in a step that it takes at most so many times as long
+  // as one that only decodes: when prompts of normal priority are read, and when only low ones are.
+  // More reads faster and makes the gaps between tokens longer; 1 reads as little as possible.
+  double prompt_slowdown = 2.5;
+  double low_priority_slowdown = 1.4;
+  // Of the tokens read and the requests admitted, the part that is low priority's while there is
+  // normal work for all.
+  double low_priority_share = 0.2;
+  // Requests that wait for a slot; one more is RESOURCE_EXHAUSTED. More wait longer.
   int64_t queued_requests = 256;
   // Tokens of all waiting requests together.
   int64_t queued_tokens = 16'000'000;
   // Events that wait for a slow reader before its sequence pauses.
   int64_t stream_events = 64;
-  // A sequence paused for longer ends with RESOURCE_EXHAUSTED.
+  // A sequence paused for longer leaves its slot to others and is parked: it gets one again, before
+  // those that wait, when its reader reads again. Sooner frees slots and parks readers that were
+  // merely slow.
+  absl::Duration stall_park = absl::Seconds(2);
+  // Memory of parked sequences. Over it the one stalled longest ends with RESOURCE_EXHAUSTED.
+  int64_t park_bytes = int64_t{256} << 20;
+  // A sequence paused for longer, parked or not, ends with RESOURCE_EXHAUSTED.
   absl::Duration stall_limit = absl::Seconds(30);
   // Bytes of hidden states and log probabilities of prompts, over all requests, that are being
   // collected or not yet sent.
@@ -44,12 +60,22 @@ struct EngineOptions {
   bool poison_freed_state = false;
 };
 
-// The engine at one moment.
+// The engine at one moment. When nothing is asked of it all but slots_total and steps are 0.
 struct EngineStats {
   int32_t slots_total = 0;
   int32_t slots_used = 0;
+  // Sequences that hold a slot and take part in steps.
   int64_t running = 0;
+  // Requests that wait for a slot, those of low priority among them, and the tokens that they will
+  // read.
   int64_t queued = 0;
+  int64_t queued_low = 0;
+  int64_t queued_tokens = 0;
+  // Requests that were parked because nobody reads, and the memory that they hold.
+  int64_t parked = 0;
+  int64_t parked_bytes = 0;
+  // Hidden states that are being collected or not yet sent.
+  int64_t extraction_bytes = 0;
   int64_t steps = 0;
 };
 
@@ -63,8 +89,9 @@ class Engine {
   virtual ~Engine() = default;
 
   // Each puts a request into the queue and returns at once; answers come by the stream.
-  // Thread-safe. RESOURCE_EXHAUSTED: the queue is full. INVALID_ARGUMENT: the request does not fit
-  // the model. UNAVAILABLE: CancelAll() was called.
+  // Thread-safe. RESOURCE_EXHAUSTED: the queue is full; the status says when to try again
+  // (base/retry_delay.h). INVALID_ARGUMENT: the request does not fit the model. UNAVAILABLE:
+  // CancelAll() was called.
   virtual absl::StatusOr<std::shared_ptr<RequestStream>> Generate(GenerateRequest request) = 0;
   virtual absl::StatusOr<std::shared_ptr<RequestStream>> Score(ScoreRequest request) = 0;
   virtual absl::StatusOr<std::shared_ptr<RequestStream>> Extract(ExtractRequest request) = 0;

@@ -10,9 +10,11 @@
 #include "core/model/language_model.h"
 #include "core/runtime/batch_runner.h"
 #include "core/runtime/engine.h"
+#include "core/runtime/parked_requests.h"
 #include "core/runtime/request_queue.h"
 #include "core/runtime/sequence.h"
 #include "core/runtime/state_slots.h"
+#include "core/runtime/step_planner.h"
 #include "core/runtime/waker.h"
 
 namespace scanserve::runtime {
@@ -44,33 +46,36 @@ class EngineLoop : public Engine {
 
   // ---- On the engine's thread.
   void Main();
-  // Ends what is cancelled, expired or stalled, in the queue and among the running.
+  // Ends what is cancelled, expired or stalled: waiting, running and parked.
   void EndDropped();
   // Why the request of a sequence cannot go on; OK when it can.
   absl::Status ReasonToEnd(const Sequence& sequence, absl::Time now) const;
-  // Takes requests from the queue while slots are free.
+  // Parks the requests whose readers have not read for a while.
+  void ParkStalled();
+  void Park(const ActiveRequest& request);
+  // Gives free slots to parked requests whose readers read again, then to waiting ones.
   void Admit();
+  void Resume(std::vector<std::unique_ptr<Sequence>> sequences);
   // The next waiting request that fits; null when there is none.
   std::unique_ptr<Sequence> TakeFromQueue();
   void Start(std::unique_ptr<Sequence> sequence);
   // One step; false when there was nothing to do.
   bool Step();
-  std::vector<Chunk> PlanDecoding(int64_t& budget);
-  std::vector<Chunk> PlanPrompts(int64_t& budget);
-  // The one pass layer by layer that is under way, or the next one.
-  Sequence* LayerByLayerSequence();
-  // Whether its reader has room; notes since when it has not.
-  bool MayRun(Sequence& sequence, absl::Time now) const;
   // Asks for the next readings of the sequences that are done with theirs.
   void AfterStep();
   // Gives the sequence its next reading; false when its job is done.
   static bool BeginReading(Sequence& sequence);
   // The sequences that a job forks into, now that its first reading has been read.
   std::vector<std::unique_ptr<Sequence>> Fork(Sequence& sequence);
+  void ReserveForks(Sequence& sequence);
+  void GiveBackForks(ActiveRequest& request);
   // Gives back what the sequence holds; the last one of a request ends it with its status.
   void End(std::unique_ptr<Sequence> sequence);
   absl::Time NextDeadline() const;
   void UpdateStats();
+
+  // On any thread.
+  void UpdateQueueStats() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const EngineOptions options_;
   const std::shared_ptr<const model::LanguageModel> model_;
@@ -88,8 +93,10 @@ class EngineLoop : public Engine {
 
   // ---- Only the engine's thread touches these.
   BatchRunner runner_;
+  StepPlanner planner_;
   StateSlots slots_;
   std::vector<std::unique_ptr<Sequence>> running_;
+  ParkedRequests parked_;
   int64_t steps_ = 0;
 
   std::thread thread_;

@@ -1,7 +1,7 @@
 // One request's work as the engine sees it: what to read next, and what to do with the results.
 //
-// All calls come from the engine's thread. A job pushes its events into its stream; the engine
-// pushes Started before the first reading and Ended after the last.
+// All calls come from the engine's thread, but for OnLogits. A job pushes its events into its
+// stream; the engine pushes Started before the first reading and Ended after the last.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,14 @@ class Job {
   virtual std::vector<std::unique_ptr<Job>> Fork() { return {}; }
 
   // Whether the logits at a position of the present reading are needed; if so, they come by
-  // OnLogits.
+  // OnLogits. Does not change while the reading lasts.
   virtual bool WantsLogits(int64_t position) const = 0;
+  // Called while nothing else of this job is, on any of the computing threads: other jobs, forks of
+  // the same request among them, get theirs at the same time. In the order of the reading.
   virtual void OnLogits(int64_t position, absl::Span<const float> logits) = 0;
+  // Whether OnLogits may be called for several positions at once, in any order: rows of a scored
+  // window then keep all threads busy.
+  virtual bool logits_in_any_order() const { return false; }
 
   // The hidden states that are needed, if any. For kFinalNorm `layer` is 0.
   virtual std::optional<HiddenStateKind> hidden_kind() const { return std::nullopt; }

@@ -23,6 +23,7 @@ class ScoreJob : public Job {
   std::optional<Reading> NextReading() override;
   bool WantsLogits(int64_t position) const override;
   void OnLogits(int64_t position, absl::Span<const float> logits) override;
+  bool logits_in_any_order() const override { return true; }
 
  private:
   Reading BeginWindow();

@@ -1,6 +1,7 @@
 // A request between its submission and its end, and the engine's memory of how far it is.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/runtime/job.h"
 #include "core/runtime/reading.h"
 #include "core/runtime/request_stream.h"
+#include "core/runtime/state_slots.h"
 
 namespace scanserve::runtime {
 
@@ -19,6 +21,7 @@ namespace scanserve::runtime {
 // the engine's thread once it has left the queue.
 struct ActiveRequest {
   std::shared_ptr<RequestStream> stream;
+  SlotHolder holder;
   absl::Time submitted;
   absl::Time first_token = absl::InfiniteFuture();
   // When its reader's queue was found full; InfiniteFuture while it has room.
@@ -29,6 +32,15 @@ struct ActiveRequest {
   int32_t sequences = 1;
   // State slots that are held for its forks.
   std::vector<std::unique_ptr<model::SequenceState>> fork_states;
+  // Whether its sequences have left their slots because nobody reads.
+  bool parked = false;
+
+  // Whether its reader has room; notes since when it has not.
+  bool HasRoom(absl::Time now) {
+    const bool has_room = stream->HasRoom();
+    paused_since = has_room ? absl::InfiniteFuture() : std::min(paused_since, now);
+    return has_room;
+  }
 };
 
 // Belongs to the engine's thread once it has left the queue.
@@ -37,8 +49,10 @@ struct Sequence {
   std::shared_ptr<ActiveRequest> request;
   // False until the first reading has been read and the job was asked for forks.
   bool forked = false;
+  // When it last read more than one token, in turns of the planner.
+  int64_t last_turn = 0;
 
-  // Its state slot, while it runs.
+  // While it runs or is parked.
   std::unique_ptr<model::SequenceState> state;
   Reading reading;
   // Tokens of the reading that are read; in a pass layer by layer, those of the present layer.

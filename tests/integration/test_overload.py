@@ -149,6 +149,61 @@ def test_a_reader_that_stalls_loses_its_slot_and_hinders_nobody(start_server, co
     assert_serves(client)
 
 
+def test_as_many_stalled_readers_as_slots_leave_them_to_a_new_client(start_server, connect):
+    server = start_server("--stall-park", "300ms", "--max-sequences", "2")
+    client = connect(server)
+    window = [("grpc.http2.bdp_probe", 0)]
+    with Client(server.address, options=window) as one, Client(server.address, options=window) as two:
+        stalled = [begin(slow, top_logprobs=20, seed=7) for slow in (one, two)]
+        for call in stalled:
+            next(call)
+        # Longer than parking takes, and much shorter than the stall limit of 30 s.
+        new = client.greedy(CASE["prompt"], tokens=8, timeout=5.3)
+        assert new.token_ids == CASE["continuation_ids"][:8]
+        wait_for(client, parked=2, slots_used=0, running=0)
+        assert engine(client).parked_bytes > 0
+        # Who reads again gets all of it.
+        tokens = [[token for event in call for token in event.delta.token_ids] for call in stalled]
+        assert len(tokens[0]) == LONG["max_new_tokens"] and tokens[0] == tokens[1]
+    wait_for(client, parked=0, parked_bytes=0)
+    assert_serves(client)
+
+
+def test_scoring_and_extraction_are_of_low_priority_unless_asked_otherwise(start_server, connect):
+    client = connect(start_server(*ONE_AT_A_TIME))
+    running = begin(client)
+    next(running)
+
+    def expect(call, **gauges):
+        wait_for(client, queued=1, **gauges)
+        call.cancel()
+        wait_for(client, queued=0, queued_low=0, queued_tokens=0)
+
+    def extract(priority):
+        request = pb.ExtractHiddenStatesRequest(prompt=prompt([5, 6, 7]), priority=priority)
+        return client.inference.ExtractHiddenStates(request, timeout=CALL_SECONDS)
+
+    def score(priority):
+        requests = list(perplexity_requests([("one", [5, 6, 7])]))
+        requests[0].settings.priority = priority
+        return client.inference.ComputePerplexity(iter(requests), timeout=CALL_SECONDS)
+
+    def generate(priority):
+        request = generate_request([5, 6, 7])
+        request.priority = priority
+        return client.inference.Generate(request, timeout=CALL_SECONDS)
+
+    for call, usual in ((extract, 1), (score, 1), (generate, 0)):
+        expect(call(pb.PRIORITY_UNSPECIFIED), queued_low=usual, queued_tokens=3)
+        expect(call(pb.PRIORITY_NORMAL), queued_low=0, queued_tokens=3)
+        expect(call(pb.PRIORITY_LOW), queued_low=1, queued_tokens=3)
+        with refused(STATUS.INVALID_ARGUMENT, "priority: 7"):
+            for _ in call(7):
+                pass
+    running.cancel()
+    assert_serves(client)
+
+
 def test_a_message_over_4_mib_is_refused(client):
     with refused(STATUS.RESOURCE_EXHAUSTED):
         client.tokenize("a" * (4 << 20))

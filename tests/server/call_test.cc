@@ -19,5 +19,13 @@ TEST(RequestIdTest, ReplacesOthersByNewOnes) {
   }
 }
 
+TEST(CallerTest, IsTheHostOfThePeerWithoutItsPort) {
+  EXPECT_EQ(CallerOf("ipv4:10.0.0.7:4711"), "ipv4:10.0.0.7");
+  EXPECT_EQ(CallerOf("ipv6:[::1]:4711"), "ipv6:[::1]");
+  EXPECT_EQ(CallerOf("ipv6:%5B::1%5D:4711"), "ipv6:%5B::1%5D");
+  EXPECT_EQ(CallerOf("unix:/run/scanserve.sock"), "unix:/run/scanserve.sock");
+  EXPECT_EQ(CallerOf(""), "");
+}
+
 }  // namespace
 }  // namespace scanserve::server

@@ -44,6 +44,17 @@ TEST(GrpcStatusTest, SaysWhenToTryAgain) {
   EXPECT_EQ(info.retry_delay().nanos(), 500'000'000);
 }
 
+TEST(GrpcStatusTest, AnEstimateThatIsThereAlreadyStays) {
+  const absl::Status estimated =
+      WithRetryDelay(absl::ResourceExhaustedError("queue full"), absl::Seconds(9));
+  const absl::Status again = WithRetryDelay(estimated, absl::Seconds(1));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(ToGrpcStatus(again, "id").error_details()));
+  google::rpc::RetryInfo info;
+  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  EXPECT_EQ(info.retry_delay().seconds(), 9);
+}
+
 TEST(GrpcStatusTest, CutsLongMessagesBetweenCharacters) {
   // 1023 bytes, then a character of two: it does not fit.
   const std::string message = std::string(1023, 'x') + "\xC3\xA9";

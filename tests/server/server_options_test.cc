@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "server/option_reader.h"
 
 namespace scanserve::server {
@@ -30,11 +32,19 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   options.default_adapter = "nobody";
   options.drain_delay = absl::Seconds(-1);
   options.log.level = "loud";
+  options.engine.prompt_slowdown = 0.5;
+  options.engine.low_priority_share = std::nan("");
+  options.engine.stall_park = absl::ZeroDuration();
+  options.engine.park_bytes = -1;
   const std::string message(Validate(options).message());
   EXPECT_THAT(message, HasSubstr("--max-sequences 0: must be 1 to 65536"));
   EXPECT_THAT(message, HasSubstr("--default-adapter nobody"));
   EXPECT_THAT(message, HasSubstr("--drain-delay -1s"));
   EXPECT_THAT(message, HasSubstr("--log-level loud"));
+  EXPECT_THAT(message, HasSubstr("--prompt-slowdown 0.5: must be 1 to 1000"));
+  EXPECT_THAT(message, HasSubstr("--low-priority-share nan: must be 0.01 to 0.99"));
+  EXPECT_THAT(message, HasSubstr("--stall-park 0: must be 1ms to 24h"));
+  EXPECT_THAT(message, HasSubstr("--park-bytes -1"));
 }
 
 TEST(ServerOptionsTest, PublicAddressesNeedBothInsecureFlags) {
@@ -67,10 +77,31 @@ TEST(ServerOptionsTest, ReadsHostAndPort) {
 }
 
 TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
-  const auto read =
-      Read({"--model", "/m", "--adapter", "a=/x", "--adapter", "b=/y=z", "--default-adapter", "b",
-            "--numerics", "torch", "--threads", "3", "--drain-delay", "250ms", "--reflection",
-            "--log-format", "json", "--max-new-tokens", "9"});
+  const auto read = Read({"--model",
+                          "/m",
+                          "--adapter",
+                          "a=/x",
+                          "--adapter",
+                          "b=/y=z",
+                          "--default-adapter",
+                          "b",
+                          "--numerics",
+                          "torch",
+                          "--threads",
+                          "3",
+                          "--drain-delay",
+                          "250ms",
+                          "--reflection",
+                          "--log-format",
+                          "json",
+                          "--max-new-tokens",
+                          "9",
+                          "--low-priority-slowdown",
+                          "1.75",
+                          "--stall-park",
+                          "90ms",
+                          "--park-bytes",
+                          "5"});
   ASSERT_TRUE(read.ok()) << read.status();
   const ServerOptions& options = **read;
   EXPECT_EQ(options.model_folder, "/m");
@@ -82,6 +113,9 @@ TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
   EXPECT_TRUE(options.reflection);
   EXPECT_EQ(options.log.format, LogFormat::kJson);
   EXPECT_EQ(options.limits.new_tokens, 9);
+  EXPECT_EQ(options.engine.low_priority_slowdown, 1.75);
+  EXPECT_EQ(options.engine.stall_park, absl::Milliseconds(90));
+  EXPECT_EQ(options.engine.park_bytes, 5);
 }
 
 TEST(OptionReaderTest, FindsTheEmbeddedModelWhenNoneIsNamed) {

@@ -19,6 +19,13 @@ std::shared_ptr<const model::LanguageModel> TinyModel() {
   return model;
 }
 
+// A recycled slot never shows its past.
+EngineOptions Poisoned() {
+  EngineOptions options;
+  options.poison_freed_state = true;
+  return options;
+}
+
 // Every combination of adapter and scan comes by.
 RequestBasics BasicsOf(int index, std::mt19937& random) {
   constexpr const char* kAdapters[] = {"", "all_modules", "dt_proj_only"};
@@ -93,7 +100,7 @@ std::string AnswerBits(Engine& engine, const AnyRequest& request) {
 }
 
 std::vector<std::string> AnswersAlone(const std::vector<AnyRequest>& requests) {
-  EngineOptions options;
+  EngineOptions options = Poisoned();
   options.threads = 1;
   const auto engine = Engine::Create(options, TinyModel());
   std::vector<std::string> answers;
@@ -128,13 +135,12 @@ void ExpectClientsGet(Engine& engine, const std::vector<AnyRequest>& requests,
 TEST(EngineTest, SeveralClientsAtOnceGetToTheBitWhatEachGetsAlone) {
   const std::vector<AnyRequest> requests = MixedRequests();
   const std::vector<std::string> alone = AnswersAlone(requests);
-  EngineOptions options;
+  EngineOptions options = Poisoned();
   options.threads = 2;
   options.state_slots = 3;
   options.step_tokens = 40;
   options.prompt_chunk_tokens = 7;
   options.stream_events = 2;
-  options.poison_freed_state = true;
   const auto engine = Engine::Create(options, TinyModel());
   ExpectClientsGet(*engine, requests, alone);
   EXPECT_EQ(engine->stats().slots_used, 0);
@@ -143,7 +149,7 @@ TEST(EngineTest, SeveralClientsAtOnceGetToTheBitWhatEachGetsAlone) {
 TEST(EngineTest, SubmittedTogetherTheyGetTheSameToo) {
   const std::vector<AnyRequest> requests = MixedRequests();
   const std::vector<std::string> alone = AnswersAlone(requests);
-  EngineOptions options;
+  EngineOptions options = Poisoned();
   options.threads = 1;
   options.step_tokens = 64;
   options.prompt_chunk_tokens = 1;
@@ -157,7 +163,7 @@ TEST(EngineTest, SubmittedTogetherTheyGetTheSameToo) {
 }
 
 TEST(EngineTest, TheFirstDeltaArrivesBeforeTheLastTokenIsComputed) {
-  HeldEngine held(EngineOptions(), TinyModel());
+  HeldEngine held(Poisoned(), TinyModel());
   const auto stream = Submit(held.engine(), Generation({40, 41, 42}, 3));
   held.gate().AllowUpTo(1);
   EXPECT_TRUE(std::holds_alternative<Started>(stream->Wait()));
@@ -175,7 +181,7 @@ TEST(EngineTest, TheFirstDeltaArrivesBeforeTheLastTokenIsComputed) {
 
 TEST(EngineTest, DeltasJoinedAreTheTextOfTheTokens) {
   const auto model = EmbeddedModel();
-  EngineOptions options;
+  EngineOptions options = Poisoned();
   options.threads = 2;
   const auto engine = Engine::Create(options, model);
   bool cut_character = false;
@@ -197,7 +203,7 @@ TEST(EngineTest, DeltasJoinedAreTheTextOfTheTokens) {
 }
 
 TEST(EngineTest, EndsWithTheTokenOrTextThatWasAskedFor) {
-  const auto engine = Engine::Create(EngineOptions(), TinyModel());
+  const auto engine = Engine::Create(Poisoned(), TinyModel());
   GenerateRequest request = Generation({40, 41, 42}, 20);
   request.sampling.temperature = 0;
   const Answer whole = Collect(*Submit(*engine, request));
@@ -233,7 +239,7 @@ TEST(EngineTest, EndsWithTheTokenOrTextThatWasAskedFor) {
 }
 
 TEST(EngineTest, SaysWhyNothingWasScored) {
-  const auto engine = Engine::Create(EngineOptions(), TinyModel());
+  const auto engine = Engine::Create(Poisoned(), TinyModel());
   ScoreRequest request;
   request.tokens = {5};
   EXPECT_EQ(Collect(*Submit(*engine, request)).score->unscored_reason,

@@ -9,6 +9,7 @@ namespace {
 
 std::unique_ptr<Engine> MakeEngine() {
   EngineOptions options;
+  options.poison_freed_state = true;
   options.threads = 2;
   options.step_tokens = 200;
   options.prompt_chunk_tokens = 50;

@@ -29,6 +29,12 @@ class StepGate {
     base::MutexLock lock(mutex_);
     while (arrived_ < step) changed_.Wait(mutex_);
   }
+  // The same, but not past `deadline`.
+  void AwaitArrivalUntil(int64_t step, absl::Time deadline) {
+    base::MutexLock lock(mutex_);
+    while (arrived_ < step && changed_.WaitUntil(mutex_, deadline)) {
+    }
+  }
   // Steps up to this one may run.
   void AllowUpTo(int64_t step) {
     base::MutexLock lock(mutex_);
@@ -52,6 +58,7 @@ class StepGate {
 class HeldEngine {
  public:
   HeldEngine(EngineOptions options, std::shared_ptr<const model::LanguageModel> model) {
+    options.poison_freed_state = true;
     options.before_step = [this](int64_t step) { gate_.Pass(step); };
     engine_ = Engine::Create(options, std::move(model));
   }
