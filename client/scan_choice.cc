@@ -71,7 +71,8 @@ std::string ScanOrderText(const v1::ScanSetting& setting) {
 }
 
 std::string AdapterText(const v1::InForce& in_force) {
-  return in_force.has_adapter() ? RefText(in_force.adapter()) : "none";
+  if (!in_force.has_adapter()) return "none";
+  return absl::StrCat(RefText(in_force.adapter()), in_force.adapter_merged() ? ", merged" : "");
 }
 
 std::string ScanSettingText(const v1::ScanSetting& setting) {

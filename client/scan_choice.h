@@ -13,8 +13,9 @@ namespace scanserve::client {
 absl::StatusOr<v1::ScanOrderRef> ParseScanOrderRef(absl::string_view text);
 absl::StatusOr<v1::AdapterRef> ParseAdapterRef(absl::string_view text);
 
-// "NAME@VERSION"; "identity" for an unset or empty order and "none" for an unset adapter.
+// "NAME@VERSION"; "identity" for an unset or empty order.
 std::string ScanOrderText(const v1::ScanSetting& setting);
+// "NAME@VERSION", "NAME@VERSION, merged", or "none" for an unset adapter.
 std::string AdapterText(const v1::InForce& in_force);
 
 // A setting in one line: "NAME@VERSION, layers 0,3, pin-last".

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "core/base/check.h"
+#include "core/base/confined_folder.h"
 #include "core/base/status_macros.h"
 #include "core/ops/kernel_target.h"
 #include "core/ops/torch_linear.h"
@@ -26,6 +27,13 @@ ops::LinearFactory MakeLinear(const ServerOptions& options) {
   if (options.numerics == Numerics::kF32K1) return ops::MakePackedLinear;
   if (options.engine.threads > 0) ops::SetTorchThreads(options.engine.threads);
   return ops::MakeTorchLinear;
+}
+
+absl::Status CheckAdapterRoot(const std::string& folder) {
+  if (folder.empty()) return absl::OkStatus();
+  const absl::Status opened = base::ConfinedFolder::Open(folder).status();
+  if (opened.ok()) return opened;
+  return absl::Status(opened.code(), absl::StrCat("--adapter-root: ", opened.message()));
 }
 
 absl::StatusOr<std::unique_ptr<store::DirectoryStore>> OpenStore(const std::string& folder) {
@@ -63,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
                                                          Lifecycle& lifecycle) {
   const absl::Time begin = absl::Now();
   auto backend = std::unique_ptr<Backend>(new Backend(options, lifecycle));
+  SCANSERVE_RETURN_IF_ERROR(CheckAdapterRoot(options.adapter_root));
   const ops::LinearFactory make_linear = MakeLinear(options);
   SCANSERVE_ASSIGN_OR_RETURN(backend->model_,
                              model::LoadLanguageModel(options.model_folder, make_linear));
@@ -75,10 +84,10 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
                            {"weight_bytes", model.weight_bytes},
                            {"kernels", std::string(ops::KernelTargetName())},
                            {"seconds", absl::ToDoubleSeconds(absl::Now() - begin)}});
+  SCANSERVE_ASSIGN_OR_RETURN(backend->store_, OpenStore(options.store_folder));
   SCANSERVE_ASSIGN_OR_RETURN(
       backend->adapters_,
-      AdapterTable::Load(options.adapters, options.default_adapter, model, make_linear));
-  SCANSERVE_ASSIGN_OR_RETURN(backend->store_, OpenStore(options.store_folder));
+      AdapterTable::Create(options.adapters, model, make_linear, backend->store_->adapters()));
   SCANSERVE_ASSIGN_OR_RETURN(
       backend->scans_, ScanSelector::Create(*backend->store_, {model.digest, model.tokenizer_digest,
                                                                model.config.num_layers}));

@@ -31,7 +31,8 @@ class Backend {
   const RequestLimits& limits() const { return options_.limits; }
   Lifecycle& lifecycle() { return lifecycle_; }
   const model::LanguageModel& model() const { return *model_; }
-  const AdapterTable& adapters() const { return adapters_; }
+  AdapterTable& adapters() { return *adapters_; }
+  const AdapterTable& adapters() const { return *adapters_; }
   store::DirectoryStore& store() { return *store_; }
   const store::DirectoryStore& store() const { return *store_; }
   ScanSelector& scans() { return *scans_; }
@@ -60,8 +61,8 @@ class Backend {
   Lifecycle& lifecycle_;
   const absl::Time started_;
   std::shared_ptr<const model::LanguageModel> model_;
-  AdapterTable adapters_;
   std::unique_ptr<store::DirectoryStore> store_;
+  std::unique_ptr<AdapterTable> adapters_;
   std::unique_ptr<ScanSelector> scans_;
   std::atomic<int32_t> open_uploads_{0};
   // The threads go before what they use; the engine goes first of all, since it posts to one of

@@ -79,7 +79,7 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
     *response->mutable_started() = TimestampToProto(backend_.started());
     *response->mutable_model() = ModelToProto(backend_.model());
     *response->mutable_active() = ActiveSettingToProto(active);
-    if (const AdapterPtr& assigned = backend_.adapters().default_adapter()) {
+    if (const AdapterPtr assigned = backend_.adapters().default_adapter()) {
       *response->mutable_default_adapter() = AdapterRefToProto(*assigned);
     }
     response->set_numerics_id(NumericsId(options.numerics));

@@ -39,22 +39,33 @@ void AddPlaces(CLI::App& app, ServerOptions& options) {
              if (equals == std::string::npos) {
                throw CLI::ValidationError("--adapter", "must be NAME=FOLDER: " + pair);
              }
-             options.adapters.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+             options.adapters.folders.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
            }
          },
          "LoRA adapter in PEFT's format; may be repeated")
       ->type_name("NAME=FOLDER")
       ->expected(1)
       ->take_all();
-  app.add_option("--default-adapter", options.default_adapter,
-                 "adapter of requests that name none (default: the base model)")
+  app.add_option("--default-adapter", options.adapters.default_name,
+                 "adapter of requests that name none, its newest version at the start (default: "
+                 "the base model)")
       ->type_name("NAME");
+  app.add_option("--merge-adapter", options.adapters.merged,
+                 "serve this adapter, its newest version at the start, as a copy of the weights "
+                 "that it changes: for when it takes all traffic; may be repeated")
+      ->type_name("NAME")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--adapter-root", options.adapter_root,
+                 "folder whose folders clients may load as adapters (default: none)")
+      ->type_name("FOLDER");
   app.add_option("--listen", options.listen, "address of the gRPC port; port 0 takes a free one")
       ->type_name("HOST:PORT");
   app.add_option("--port-file", options.port_file,
                  "file that gets the port once the server answers")
       ->type_name("FILE");
-  app.add_option("--store", options.store_folder, "folder of scan orders and the active setting")
+  app.add_option("--store", options.store_folder,
+                 "folder of scan orders, adapters and the active setting")
       ->type_name("FOLDER");
 }
 

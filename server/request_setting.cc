@@ -37,9 +37,13 @@ absl::StatusOr<AdapterPtr> ChooseAdapter(const Backend& backend, const v1::Adapt
   switch (choice.adapter_case()) {
     case v1::AdapterChoice::kBase:
       return AdapterPtr();
-    case v1::AdapterChoice::kRef:
-      return backend.adapters().Find(choice.ref().name(), choice.ref().version(),
-                                     choice.ref().digest());
+    case v1::AdapterChoice::kRef: {
+      absl::StatusOr<AdapterPtr> adapter = backend.adapters().Find(
+          choice.ref().name(), choice.ref().version(), choice.ref().digest());
+      if (adapter.ok()) return adapter;
+      return absl::Status(adapter.status().code(),
+                          absl::StrCat("adapter.ref: ", adapter.status().message()));
+    }
     case v1::AdapterChoice::kAssigned:
     case v1::AdapterChoice::ADAPTER_NOT_SET:
       break;
@@ -75,7 +79,10 @@ runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
 v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting) {
   v1::InForce proto;
   *proto.mutable_scan() = ScanSettingToProto(setting.scan->setting);
-  if (setting.adapter != nullptr) *proto.mutable_adapter() = AdapterRefToProto(*setting.adapter);
+  if (setting.adapter != nullptr) {
+    *proto.mutable_adapter() = AdapterRefToProto(*setting.adapter);
+    proto.set_adapter_merged(setting.adapter->merged());
+  }
   proto.set_model(backend.model().name);
   proto.set_model_digest(backend.model().digest);
   proto.set_tokenizer_digest(backend.model().tokenizer_digest);
@@ -87,7 +94,7 @@ v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting
 v1::AdapterRef AdapterRefToProto(const model::Adapter& adapter) {
   v1::AdapterRef proto;
   proto.set_name(adapter.name());
-  proto.set_version(1);
+  proto.set_version(adapter.version());
   proto.set_digest(adapter.digest());
   return proto;
 }

@@ -50,17 +50,21 @@ void CheckAddress(const ServerOptions& options, FaultList& faults) {
       "only loopback addresses are served without --insecure-no-tls and --insecure-no-auth");
 }
 
-void CheckAdapters(const ServerOptions& options, FaultList& faults) {
+void CheckAdapters(const AdapterOptions& adapters, FaultList& faults) {
+  constexpr const char* kNameRule =
+      "the name must be 1 to 64 of [A-Za-z0-9._-] and not start with a dot";
   std::set<std::string> names;
-  for (const auto& [name, folder] : options.adapters) {
+  for (const auto& [name, folder] : adapters.folders) {
     const std::string value = absl::StrCat(name, "=", folder);
-    faults.Require(store::ValidateOrderName(name).ok(), "--adapter", value,
-                   "the name must be 1 to 64 of [A-Za-z0-9._-] and not start with a dot");
+    faults.Require(store::ValidateName(name).ok(), "--adapter", value, kNameRule);
     faults.Require(!folder.empty(), "--adapter", value, "the folder is missing");
     faults.Require(names.insert(name).second, "--adapter", value, "the name is given twice");
   }
-  faults.Require(options.default_adapter.empty() || names.contains(options.default_adapter),
-                 "--default-adapter", options.default_adapter, "is not the name of an --adapter");
+  for (const std::string& name : adapters.merged) {
+    faults.Require(store::ValidateName(name).ok(), "--merge-adapter", name, kNameRule);
+  }
+  faults.Require(adapters.default_name.empty() || store::ValidateName(adapters.default_name).ok(),
+                 "--default-adapter", adapters.default_name, kNameRule);
 }
 
 void CheckEngine(const runtime::EngineOptions& engine, FaultList& faults) {
@@ -135,7 +139,7 @@ absl::Status Validate(const ServerOptions& options) {
   faults.Require(!options.model_folder.empty(), "--model", "", "names no folder");
   faults.Require(!options.store_folder.empty(), "--store", "", "names no folder");
   CheckAddress(options, faults);
-  CheckAdapters(options, faults);
+  CheckAdapters(options.adapters, faults);
   CheckEngine(options.engine, faults);
   CheckLimits(options.limits, faults);
   faults.RequireDuration("--max-request-duration", options.max_request_duration,
@@ -152,7 +156,9 @@ absl::Status Validate(const ServerOptions& options) {
 std::vector<LogField> Describe(const ServerOptions& options) {
   std::vector<LogField> fields = {
       {"model", options.model_folder},
-      {"default_adapter", options.default_adapter},
+      {"default_adapter", options.adapters.default_name},
+      {"merged_adapters", absl::StrJoin(options.adapters.merged, " ")},
+      {"adapter_root", options.adapter_root},
       {"listen", options.listen},
       {"store", options.store_folder},
       {"numerics", NumericsId(options.numerics)},
@@ -182,7 +188,7 @@ std::vector<LogField> Describe(const ServerOptions& options) {
       {"reflection", options.reflection},
       {"log_level", options.log.level},
   };
-  for (const auto& [name, folder] : options.adapters) {
+  for (const auto& [name, folder] : options.adapters.folders) {
     fields.emplace_back(absl::StrCat("adapter.", name), folder);
   }
   return fields;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/runtime/engine.h"
+#include "server/adapter_table.h"
 #include "server/log.h"
 
 namespace scanserve::server {
@@ -49,10 +50,9 @@ const char* NumericsId(Numerics numerics);
 struct ServerOptions {
   // A Hugging Face folder; the option reader puts the embedded model here when none is named.
   std::string model_folder;
-  // Name and PEFT folder of each adapter.
-  std::vector<std::pair<std::string, std::string>> adapters;
-  // For requests that name none; empty is the base model.
-  std::string default_adapter;
+  AdapterOptions adapters;
+  // Where LoadAdapter finds folders; empty offers none.
+  std::string adapter_root;
   // HOST:PORT. Port 0 takes a free one.
   std::string listen = "127.0.0.1:50051";
   // Where the port is written once the server answers; empty writes nothing.

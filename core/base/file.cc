@@ -70,7 +70,12 @@ absl::Status UnavailableFromErrno(absl::string_view action, absl::string_view pa
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   SCANSERVE_ASSIGN_OR_RETURN(const FileDescriptor file, OpenForReading(path));
-  SCANSERVE_ASSIGN_OR_RETURN(const int64_t size, RegularFileSize(file.get(), path));
+  return ReadOpenFile(file.get(), path, max_bytes);
+}
+
+absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path,
+                                         int64_t max_bytes) {
+  SCANSERVE_ASSIGN_OR_RETURN(const int64_t size, RegularFileSize(descriptor, path));
   if (size > max_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, " has ", size, " bytes, the limit is ", max_bytes));
@@ -78,7 +83,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   std::string content(static_cast<size_t>(size), '\0');
   size_t filled = 0;
   while (filled < content.size()) {
-    const ssize_t count = ::read(file.get(), content.data() + filled, content.size() - filled);
+    const ssize_t count = ::read(descriptor, content.data() + filled, content.size() - filled);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return UnavailableFromErrno("reading", path);
     if (count == 0) break;

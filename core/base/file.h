@@ -36,6 +36,9 @@ class FileDescriptor {
 // INVALID_ARGUMENT when it is no regular file or larger (found before memory is taken),
 // UNAVAILABLE when the system cannot read it.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes);
+// The same of a file that is open for reading, whose `path` is for messages.
+absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path,
+                                         int64_t max_bytes);
 
 // Makes `content` the whole content of `path`, durably: writes a neighbour whose name ends in
 // kTemporarySuffix, fsyncs it, renames it over `path` and fsyncs the folder. A crash at any point

@@ -1,126 +1,23 @@
 #include "core/model/adapter.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
-#include "core/base/file.h"
+#include "core/base/check.h"
 #include "core/base/status_macros.h"
-#include "core/model/adapter_config.h"
-#include "core/model/checkpoint.h"
-#include "core/model/content_digest.h"
+#include "core/model/mamba.h"
 #include "core/model/mixer_shapes.h"
-#include "core/model/safetensors.h"
 
 namespace scanserve::model {
 namespace {
 
-constexpr int64_t kMaxConfigBytes = 1 << 20;
-constexpr int64_t kMaxTensorBytes = int64_t{256} << 20;
-
-// What a key such as "base_model.model.backbone.layers.3.mixer.in_proj.lora_A.weight" names.
-struct Place {
-  std::string module_name;  // "backbone.layers.3.mixer.in_proj"
-  int64_t layer;
-  Module module;
-  bool is_a;
-};
-
-std::optional<Place> ParseKey(absl::string_view key) {
-  Place place = {};
-  absl::ConsumePrefix(&key, "base_model.model.");
-  place.is_a = absl::ConsumeSuffix(&key, ".lora_A.weight");
-  if (!place.is_a && !absl::ConsumeSuffix(&key, ".lora_B.weight")) return std::nullopt;
-  place.module_name = std::string(key);
-  if (!absl::ConsumePrefix(&key, "backbone.layers.")) return std::nullopt;
-  const size_t dot = key.find('.');
-  // Only the canonical spelling of a number, so that two keys never name one place.
-  if (dot == absl::string_view::npos || !absl::SimpleAtoi(key.substr(0, dot), &place.layer) ||
-      absl::StrCat(place.layer) != key.substr(0, dot)) {
-    return std::nullopt;
-  }
-  key.remove_prefix(dot + 1);
-  for (int i = 0; i < kModules; ++i) {
-    place.module = static_cast<Module>(i);
-    if (key == absl::StrCat("mixer.", ModuleName(place.module))) return place;
-  }
-  return std::nullopt;
-}
-
-struct FoundPair {
-  const TensorView* a = nullptr;
-  const TensorView* b = nullptr;
-};
-using PairMap = std::map<std::pair<int64_t, Module>, FoundPair>;
-
-std::string FullName(int64_t layer, Module module) {
-  return absl::StrCat("backbone.layers.", layer, ".mixer.", ModuleName(module));
-}
-
-absl::StatusOr<PairMap> FindPairs(const TensorMap& tensors, const AdapterConfig& adapter,
-                                  const MambaConfig& config) {
-  PairMap pairs;
-  for (const auto& [key, tensor] : tensors) {
-    const std::optional<Place> place = ParseKey(key);
-    if (!place.has_value() || place->layer < 0 || place->layer >= config.num_layers) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", key, ": matches no module of this model"));
-    }
-    if (!adapter.Targets(place->module_name, place->layer)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", key, ": adapter_config.json does not target its module"));
-    }
-    const int64_t rank = adapter.RankOf(place->module_name);
-    const ops::LinearShape shape = StoredShape(config, place->module);
-    const std::vector<int64_t> extents = place->is_a
-                                             ? std::vector<int64_t>{rank, shape.in_features}
-                                             : std::vector<int64_t>{shape.out_features, rank};
-    SCANSERVE_RETURN_IF_ERROR(CheckTensor(key, tensor, extents));
-    FoundPair& pair = pairs[{place->layer, place->module}];
-    const TensorView*& half = place->is_a ? pair.a : pair.b;
-    if (half != nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", key, ": another key names the same place"));
-    }
-    half = &tensor;
-  }
-  for (const auto& [place, pair] : pairs) {
-    if (pair.a != nullptr && pair.b != nullptr) continue;
-    return absl::InvalidArgumentError(absl::StrCat(FullName(place.first, place.second), ": no ",
-                                                   pair.a == nullptr ? "lora_A" : "lora_B",
-                                                   " beside the other"));
-  }
-  return pairs;
-}
-
-// What the config asks for must be there; FindPairs() has seen to the other direction.
-absl::Status CheckComplete(const PairMap& pairs, const AdapterConfig& adapter,
-                           const MambaConfig& config) {
-  if (pairs.empty()) return absl::InvalidArgumentError("the adapter changes no module");
-  if (adapter.target_modules.empty()) return absl::OkStatus();
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    for (int i = 0; i < kModules; ++i) {
-      const auto module = static_cast<Module>(i);
-      const std::string name = FullName(layer, module);
-      if (adapter.Targets(name, layer) && !pairs.contains({layer, module})) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(name, ": targeted by adapter_config.json, but has no tensors"));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-LoraPair MakePair(const FoundPair& found, const MambaConfig& config, Module module, double scale,
+LoraPair MakePair(const AdapterContent::Pair& found, const MambaConfig& config,
                   const ops::LinearFactory& make_linear) {
-  const ops::LinearShape stored = StoredShape(config, module);
-  const ops::LinearShape computed = ComputedShape(config, module);
+  const ops::LinearShape stored = StoredShape(config, found.module);
+  const ops::LinearShape computed = ComputedShape(config, found.module);
   const int64_t rank = found.a->shape[0];
   LoraPair pair;
   pair.a = make_linear(
@@ -134,13 +31,39 @@ LoraPair MakePair(const FoundPair& found, const MambaConfig& config, Module modu
       {computed.out_features, rank},
       [&](int64_t n, float* row) {
         std::fill(row, row + rank, 0.0F);
-        const int64_t source = StoredRow(config, module, n);
+        const int64_t source = StoredRow(config, found.module, n);
         if (source < 0) return;
         WidenToFloat(*found.b, source * rank, rank, row);
-        for (int64_t i = 0; i < rank; ++i) row[i] *= static_cast<float>(scale);
+        for (int64_t i = 0; i < rank; ++i) row[i] *= static_cast<float>(found.scale);
       },
       nullptr);
   return pair;
+}
+
+// W + B A with the scale in B, product by product in the layout in which they are computed.
+std::unique_ptr<ops::Linear> MergePair(const ops::Linear& base, const LoraPair& pair,
+                                       const ops::LinearFactory& make_linear) {
+  const ops::LinearShape shape = base.shape();
+  const int64_t rank = pair.a->shape().out_features;
+  const auto columns = static_cast<size_t>(shape.in_features);
+  std::vector<std::vector<float>> a(static_cast<size_t>(rank), std::vector<float>(columns));
+  for (int64_t r = 0; r < rank; ++r) pair.a->CopyWeightRow(r, a[static_cast<size_t>(r)].data());
+  std::vector<float> b(static_cast<size_t>(rank));
+  std::vector<float> change(columns);
+  std::vector<float> bias(static_cast<size_t>(shape.out_features));
+  base.CopyBias(bias.data());
+  return make_linear(
+      shape,
+      [&](int64_t n, float* row) {
+        pair.b->CopyWeightRow(n, b.data());
+        std::ranges::fill(change, 0.0F);
+        for (size_t r = 0; r < b.size(); ++r) {
+          for (size_t k = 0; k < columns; ++k) change[k] += b[r] * a[r][k];
+        }
+        base.CopyWeightRow(n, row);
+        for (size_t k = 0; k < columns; ++k) row[k] += change[k];
+      },
+      bias.data());
 }
 
 std::string Grouped(int64_t value) {
@@ -153,42 +76,59 @@ std::string Grouped(int64_t value) {
 
 }  // namespace
 
+std::shared_ptr<const Adapter> Adapter::Create(std::string name, int64_t version,
+                                               const AdapterContent& content,
+                                               const MambaConfig& config,
+                                               const ops::LinearFactory& make_linear) {
+  std::shared_ptr<Adapter> adapter(new Adapter(config));
+  Facts& facts = adapter->facts_;
+  facts.name = std::move(name);
+  facts.version = version;
+  facts.digest = content.digest();
+  std::set<std::string> kinds;
+  for (const AdapterContent::Pair& found : content.pairs()) {
+    LoraPair& pair =
+        adapter->layers_[static_cast<size_t>(found.layer)][static_cast<size_t>(found.module)].pair;
+    pair = MakePair(found, config, make_linear);
+    facts.max_rank = std::max(facts.max_rank, static_cast<int32_t>(found.a->shape[0]));
+    facts.trainable_parameters += found.a->size() + found.b->size();
+    adapter->memory_bytes_ += pair.a->weight_bytes() + pair.b->weight_bytes();
+    kinds.insert(ModuleName(found.module));
+  }
+  facts.modules_matched = static_cast<int32_t>(content.pairs().size());
+  facts.target_modules.assign(kinds.begin(), kinds.end());
+  return adapter;
+}
+
 absl::StatusOr<std::shared_ptr<const Adapter>> Adapter::Load(
     const std::string& name, const std::string& folder, const MambaConfig& config,
     const ops::LinearFactory& make_linear) {
-  const std::string config_path = absl::StrCat(folder, "/adapter_config.json");
-  SCANSERVE_ASSIGN_OR_RETURN(const std::string config_text,
-                             base::ReadFile(config_path, kMaxConfigBytes));
-  const absl::StatusOr<AdapterConfig> read = AdapterConfig::FromJson(config_text);
-  if (!read.ok()) return base::InFile(config_path, read.status());
-  const std::string tensor_path = absl::StrCat(folder, "/adapter_model.safetensors");
-  SCANSERVE_ASSIGN_OR_RETURN(const std::string bytes, base::ReadFile(tensor_path, kMaxTensorBytes));
-  const auto tensors = ParseSafetensors(
-      absl::MakeConstSpan(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()));
-  if (!tensors.ok()) return base::InFile(tensor_path, tensors.status());
-  const auto pairs = FindPairs(*tensors, *read, config);
-  if (!pairs.ok()) return base::InFile(tensor_path, pairs.status());
-  if (const absl::Status complete = CheckComplete(*pairs, *read, config); !complete.ok()) {
-    return base::InFile(tensor_path, complete);
+  SCANSERVE_ASSIGN_OR_RETURN(AdapterFiles files, AdapterFiles::Read(folder));
+  const auto content = AdapterContent::Parse(std::move(files), config);
+  if (!content.ok()) {
+    return absl::Status(content.status().code(),
+                        absl::StrCat(folder, "/", content.status().message()));
   }
+  return Create(name, /*version=*/1, **content, config, make_linear);
+}
 
-  std::shared_ptr<Adapter> adapter(new Adapter);
-  adapter->name_ = name;
-  adapter->digest_ = ContentDigest("scanserve.adapter.v1", read->CanonicalFields(), *tensors);
-  adapter->layers_.resize(static_cast<size_t>(config.num_layers));
-  std::set<std::string> kinds;
-  for (const auto& [place, found] : *pairs) {
-    const auto& [layer, module] = place;
-    LoraPair& pair = adapter->layers_[static_cast<size_t>(layer)][static_cast<size_t>(module)];
-    pair = MakePair(found, config, module, read->ScaleOf(FullName(layer, module)), make_linear);
-    adapter->max_rank_ = std::max(adapter->max_rank_, static_cast<int32_t>(found.a->shape[0]));
-    adapter->trainable_parameters_ += found.a->size() + found.b->size();
-    adapter->memory_bytes_ += pair.a->weight_bytes() + pair.b->weight_bytes();
-    kinds.insert(ModuleName(module));
+std::shared_ptr<const Adapter> Adapter::Merge(const Mamba& network,
+                                              const ops::LinearFactory& make_linear) const {
+  SCANSERVE_CHECK(!merged_);
+  std::shared_ptr<Adapter> merged(new Adapter(network.config()));
+  merged->facts_ = facts_;
+  merged->merged_ = true;
+  for (int64_t layer = 0; layer < network.config().num_layers; ++layer) {
+    for (int i = 0; i < kModules; ++i) {
+      const auto module = static_cast<Module>(i);
+      if (pair(layer, module).a == nullptr) continue;
+      auto product = MergePair(network.product(layer, module), pair(layer, module), make_linear);
+      merged->memory_bytes_ += product->weight_bytes();
+      merged->layers_[static_cast<size_t>(layer)][static_cast<size_t>(i)].merged =
+          std::move(product);
+    }
   }
-  adapter->modules_matched_ = static_cast<int32_t>(pairs->size());
-  adapter->target_modules_.assign(kinds.begin(), kinds.end());
-  return std::shared_ptr<const Adapter>(std::move(adapter));
+  return merged;
 }
 
 std::string CoverageLine(int64_t trainable_parameters, int64_t model_parameters) {

@@ -40,10 +40,19 @@ std::vector<AdapterRun> AdapterRuns(absl::Span<const SequenceRows> batch) {
   return runs;
 }
 
-int64_t RowsOf(absl::Span<const SequenceRows> batch) {
+int64_t RowCount(absl::Span<const SequenceRows> batch) {
   int64_t rows = 0;
   for (const SequenceRows& sequence : batch) rows += sequence.rows;
   return rows;
+}
+
+// The part of `call` for `rows` rows from `begin` on.
+ops::LinearCall RowsOf(const ops::LinearCall& call, int64_t begin, int64_t rows) {
+  ops::LinearCall part = call;
+  part.x += begin * call.x_stride;
+  part.y += begin * call.y_stride;
+  part.rows = rows;
+  return part;
 }
 
 }  // namespace
@@ -143,10 +152,28 @@ void Mamba::Embed(absl::Span<const int32_t> tokens, float* residual) const {
   }
 }
 
-void Mamba::RunModule(const Layer& layer, int64_t layer_index, Module module,
-                      absl::Span<const SequenceRows> batch, const ops::LinearCall& call,
-                      LayerWorkspace& workspace, base::ThreadPool& pool) const {
-  layer.linear(module).Run(call, pool);
+const ops::Linear& Mamba::product(int64_t layer, Module module) const {
+  return layers_[static_cast<size_t>(layer)]->linear(module);
+}
+
+void Mamba::RunWeights(int64_t layer, Module module, absl::Span<const SequenceRows> batch,
+                       const ops::LinearCall& call, base::ThreadPool& pool) const {
+  int64_t begin = 0;  // of the rows that are still to be read
+  for (const AdapterRun& run : AdapterRuns(batch)) {
+    const ops::Linear* merged =
+        run.adapter == nullptr ? nullptr : run.adapter->merged_product(layer, module);
+    if (merged == nullptr) continue;
+    product(layer, module).Run(RowsOf(call, begin, run.begin - begin), pool);
+    merged->Run(RowsOf(call, run.begin, run.rows), pool);
+    begin = run.begin + run.rows;
+  }
+  product(layer, module).Run(RowsOf(call, begin, call.rows - begin), pool);
+}
+
+void Mamba::RunModule(int64_t layer_index, Module module, absl::Span<const SequenceRows> batch,
+                      const ops::LinearCall& call, LayerWorkspace& workspace,
+                      base::ThreadPool& pool) const {
+  RunWeights(layer_index, module, batch, call, pool);
   for (const AdapterRun& run : AdapterRuns(batch)) {
     if (run.adapter == nullptr) continue;
     const LoraPair& pair = run.adapter->pair(layer_index, module);
@@ -167,13 +194,13 @@ void Mamba::RunModule(const Layer& layer, int64_t layer_index, Module module,
 void Mamba::RunLayer(int64_t layer_index, absl::Span<const SequenceRows> batch, float* residual,
                      LayerWorkspace& workspace, base::ThreadPool& pool) const {
   const Layer& layer = *layers_[static_cast<size_t>(layer_index)];
-  const int64_t rows = RowsOf(batch);
+  const int64_t rows = RowCount(batch);
   const int64_t hidden = config_.hidden_size;
   const int64_t rank = config_.time_step_rank;
   const int64_t dt_b_c = rank + 2 * config_.state_size;
   SCANSERVE_CHECK(rows <= workspace.max_rows_);
   const auto run = [&](Module module, const ops::LinearCall& call) {
-    RunModule(layer, layer_index, module, batch, call, workspace, pool);
+    RunModule(layer_index, module, batch, call, workspace, pool);
   };
   LayerWorkspace& w = workspace;
 

@@ -51,8 +51,8 @@ class SequenceState {
 struct SequenceRows {
   int64_t rows;
   SequenceState* state;
-  // Null is the base model. Sequences of one adapter should stand together: each run of them is one
-  // product.
+  // Null is the base model. Sequences of one adapter should stand together, each run of them is one
+  // product, and those of merged adapters at one end: all between them share the base's product.
   const Adapter* adapter;
 };
 
@@ -88,6 +88,8 @@ class Mamba {
   const MambaConfig& config() const { return config_; }
   // Memory that the weights take as held.
   int64_t weight_bytes() const;
+  // The base model's product of one module.
+  const ops::Linear& product(int64_t layer, Module module) const;
 
   // residual[row] = embedding of tokens[row]. residual: [rows, hidden]; ids below the vocabulary
   // size.
@@ -108,9 +110,13 @@ class Mamba {
   // Adds the names of its tensors to `known`.
   absl::Status LoadHead(const Checkpoint& checkpoint, const ops::LinearFactory& make_linear,
                         std::set<std::string>& known);
-  void RunModule(const Layer& layer, int64_t layer_index, Module module,
-                 absl::Span<const SequenceRows> batch, const ops::LinearCall& call,
-                 LayerWorkspace& workspace, base::ThreadPool& pool) const;
+  // The product of the module itself: the base model's, or that of a merged adapter.
+  void RunWeights(int64_t layer_index, Module module, absl::Span<const SequenceRows> batch,
+                  const ops::LinearCall& call, base::ThreadPool& pool) const;
+  // That, and the pairs of adapters that are not merged.
+  void RunModule(int64_t layer_index, Module module, absl::Span<const SequenceRows> batch,
+                 const ops::LinearCall& call, LayerWorkspace& workspace,
+                 base::ThreadPool& pool) const;
 
   const MambaConfig config_;
   const int64_t channels_;                  // inner size, padded

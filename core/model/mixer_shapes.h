@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/model/adapter.h"
 #include "core/model/mamba_config.h"
+#include "core/model/mixer_module.h"
 #include "core/ops/linear.h"
 
 namespace scanserve::model {

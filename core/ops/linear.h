@@ -48,6 +48,8 @@ class Linear {
   // Writes row n of W as it is held, in_features floats: the embedding of token n under a tied
   // head.
   virtual void CopyWeightRow(int64_t n, float* row) const = 0;
+  // Writes the bias, out_features floats; zeros where there is none.
+  virtual void CopyBias(float* bias) const = 0;
   // Memory that weights and bias take.
   virtual int64_t weight_bytes() const = 0;
 

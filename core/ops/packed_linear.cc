@@ -192,6 +192,9 @@ class PackedLinear final : public Linear {
   PackedLinear(LinearShape shape, WeightRowReader weight, const float* bias);
   void Run(const LinearCall& call, base::ThreadPool& pool) const override;
   void CopyWeightRow(int64_t n, float* row) const override;
+  void CopyBias(float* bias) const override {
+    std::copy(bias_.data(), bias_.data() + shape().out_features, bias);
+  }
   int64_t weight_bytes() const override {
     return static_cast<int64_t>((weight_.size() + bias_.size()) * sizeof(float));
   }

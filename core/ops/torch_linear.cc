@@ -58,6 +58,13 @@ class TorchLinear final : public Linear {
     std::copy(source, source + shape().in_features, row);
   }
 
+  void CopyBias(float* bias) const override {
+    std::fill(bias, bias + shape().out_features, 0.0F);
+    if (!bias_.defined()) return;
+    const float* source = bias_.const_data_ptr<float>();
+    std::copy(source, source + shape().out_features, bias);
+  }
+
   int64_t weight_bytes() const override {
     return static_cast<int64_t>(weight_.nbytes() + (bias_.defined() ? bias_.nbytes() : 0));
   }

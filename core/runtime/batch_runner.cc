@@ -1,6 +1,8 @@
 #include "core/runtime/batch_runner.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -12,6 +14,13 @@ namespace {
 constexpr int64_t kOutputRows = 64;
 
 size_t Floats(int64_t rows, int64_t columns) { return static_cast<size_t>(rows * columns); }
+
+// Sorts chunks so that those of one adapter stand together and share its products, and those of
+// merged adapters, which share nothing with others, last.
+std::pair<bool, uintptr_t> AdapterPlace(const Chunk& chunk) {
+  const model::Adapter* adapter = chunk.sequence->job->basics().adapter.get();
+  return {adapter != nullptr && adapter->merged(), reinterpret_cast<uintptr_t>(adapter)};
+}
 
 }  // namespace
 
@@ -25,10 +34,8 @@ BatchRunner::BatchRunner(const model::LanguageModel& model, int threads, int64_t
       logits_(Floats(kOutputRows, model.config.vocab_size)) {}
 
 void BatchRunner::RunTogether(std::vector<Chunk> chunks) {
-  // Neighbours of one adapter share its products.
   std::stable_sort(chunks.begin(), chunks.end(), [](const Chunk& a, const Chunk& b) {
-    return std::less<>()(a.sequence->job->basics().adapter.get(),
-                         b.sequence->job->basics().adapter.get());
+    return AdapterPlace(a) < AdapterPlace(b);
   });
   std::vector<int32_t> tokens;
   std::vector<Row> rows;

@@ -31,7 +31,10 @@ DirectoryStore::DirectoryStore(const StoreOptions& options, base::FileDescriptor
     : options_(options),
       lock_(std::move(lock)),
       order_folder_(absl::StrCat(options.folder, "/orders")),
-      active_folder_(absl::StrCat(options.folder, "/active")) {}
+      active_folder_(absl::StrCat(options.folder, "/active")),
+      adapters_(absl::StrCat(options.folder, "/adapters"),
+                {options.max_adapters, options.max_bytes}, changes_,
+                [this] { return OrderBytes(); }) {}
 
 absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const StoreOptions& options) {
   SCANSERVE_RETURN_IF_ERROR(MakeFolder(options.folder));
@@ -42,6 +45,7 @@ absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const Store
 }
 
 absl::Status DirectoryStore::ReadFolders() {
+  SCANSERVE_RETURN_IF_ERROR(adapters_.Open(warnings_));
   base::MutexLock lock(mutex_);
   SCANSERVE_ASSIGN_OR_RETURN(const StoredOrders stored, order_folder_.ReadAll(warnings_));
   orders_ = OrderTable(stored);
@@ -83,13 +87,18 @@ absl::StatusOr<DirectoryStore::PutResult> DirectoryStore::Put(
   return PutResult{std::move(record), true};
 }
 
+int64_t DirectoryStore::OrderBytes() const {
+  base::MutexLock lock(mutex_);
+  return orders_.bytes();
+}
+
 absl::Status DirectoryStore::CheckRoom(int64_t new_bytes) const {
   const int64_t count = orders_.order_count();
   if (count >= options_.max_orders) {
     return absl::InvalidArgumentError(
         absl::StrCat("the store holds ", count, " orders, the limit is ", options_.max_orders));
   }
-  const int64_t bytes = orders_.bytes();
+  const int64_t bytes = orders_.bytes() + adapters_.bytes();
   if (new_bytes > options_.max_bytes - bytes) {
     return absl::InvalidArgumentError(absl::StrCat("the store holds ", bytes, " bytes, with ",
                                                    new_bytes, " more it passes its limit of ",

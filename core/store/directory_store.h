@@ -1,9 +1,12 @@
-// The directory store: scan orders and the active setting of each model, kept in one folder.
+// The directory store: scan orders, adapters and the active setting of each model, kept in one
+// folder.
 //
 //   LOCK                                held by the one store that has the folder open
 //   orders/<name>/<version>.npy         as uploaded
 //   orders/<name>/<version>.inv.npy     the inverse permutation
 //   orders/<name>/<version>.json        written last: a version without it does not exist
+//   adapters/<name>/<version>/          adapter_config.json and adapter_model.safetensors
+//   adapters/<name>/<version>.json      written last: a version without it does not exist
 //   active/<model digest>.json          active setting and history
 //
 // Every file is written durably (core/base/file.h): a crash leaves the old or the new content.
@@ -22,6 +25,7 @@
 #include "core/base/mutex.h"
 #include "core/store/active_folder.h"
 #include "core/store/active_setting.h"
+#include "core/store/adapter_collection.h"
 #include "core/store/order_folder.h"
 #include "core/store/order_record.h"
 #include "core/store/order_table.h"
@@ -31,16 +35,17 @@ namespace scanserve::store {
 struct StoreOptions {
   std::string folder;                     // made when it is not there (its parent must be)
   int64_t max_orders = 1000;              // versions of all names together
-  int64_t max_bytes = int64_t{10} << 30;  // of all order files together
+  int64_t max_adapters = 100;             // the same
+  int64_t max_bytes = int64_t{10} << 30;  // of the files of all orders and adapters together
 };
 
 // Thread-safe. Changes wait for each other and for the disk; reads never wait for a change's disk
 // work. A change that the disk refuses is UNAVAILABLE and leaves everything as it was.
 class DirectoryStore {
  public:
-  // Locks the folder, removes what a crash left over, and checks every order: a damaged one is
-  // told in warnings() and not served. FAILED_PRECONDITION when another process has the folder or
-  // a file in active/ is damaged; UNAVAILABLE when the folder cannot be used.
+  // Locks the folder, removes what a crash left over, and checks every order and adapter: a damaged
+  // one is told in warnings() and not served. FAILED_PRECONDITION when another process has the
+  // folder or a file in active/ is damaged; UNAVAILABLE when the folder cannot be used.
   static absl::StatusOr<std::unique_ptr<DirectoryStore>> Open(const StoreOptions& options);
 
   DirectoryStore(const DirectoryStore&) = delete;
@@ -80,6 +85,8 @@ class DirectoryStore {
   // only in the history does not hold its order.
   absl::StatusOr<int64_t> Delete(absl::string_view name, int64_t version);
 
+  AdapterCollection& adapters() { return adapters_; }
+
   // The number of the last change of an active setting, of any model; 0 before the first.
   int64_t revision() const;
 
@@ -109,6 +116,7 @@ class DirectoryStore {
   DirectoryStore(const StoreOptions& options, base::FileDescriptor lock);
 
   absl::Status ReadFolders();
+  int64_t OrderBytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckNotActive(const OrderRecord& record) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -133,6 +141,7 @@ class DirectoryStore {
   OrderTable orders_ ABSL_GUARDED_BY(mutex_);
   ActiveHistories active_ ABSL_GUARDED_BY(mutex_);
   int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  AdapterCollection adapters_;
 };
 
 }  // namespace scanserve::store

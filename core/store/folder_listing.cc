@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "core/base/file.h"
+#include "core/base/status_macros.h"
 
 namespace scanserve::store {
 
@@ -39,6 +43,28 @@ absl::Status RemoveAll(const std::string& path) {
   std::filesystem::remove_all(path, error);
   if (!error) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("removing ", path, ": ", error.message()));
+}
+
+absl::Status RemoveName(const std::string& folder, absl::string_view name) {
+  const std::string path = absl::StrCat(folder, "/", name);
+  const std::string doomed = absl::StrCat(folder, "/", kRemovedPrefix, name);
+  SCANSERVE_RETURN_IF_ERROR(RemoveAll(doomed));
+  if (::rename(path.c_str(), doomed.c_str()) != 0) {
+    return base::UnavailableFromErrno("removing", path);
+  }
+  const absl::Status synced = base::SyncFolder(folder);
+  if (!synced.ok()) {
+    (void)::rename(doomed.c_str(), path.c_str());
+    return synced;
+  }
+  RemoveAll(doomed).IgnoreError();  // else at the next start
+  return absl::OkStatus();
+}
+
+int64_t VersionOf(absl::string_view file, absl::string_view suffix) {
+  int64_t version = 0;
+  if (!absl::ConsumeSuffix(&file, suffix) || !absl::SimpleAtoi(file, &version)) return 0;
+  return version > 0 && file == absl::StrCat(version) ? version : 0;
 }
 
 }  // namespace scanserve::store

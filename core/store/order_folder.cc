@@ -3,13 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "core/base/file.h"
 #include "core/base/npy.h"
 #include "core/base/status_macros.h"
@@ -23,7 +20,6 @@ namespace {
 constexpr absl::string_view kNpy = ".npy";
 constexpr absl::string_view kInverse = ".inv.npy";
 constexpr absl::string_view kSidecar = ".json";
-constexpr absl::string_view kRemoved = ".removed~";  // no order's name starts with a dot
 constexpr int64_t kMaxSidecarBytes = 1 << 16;
 constexpr int64_t kFormat = 1;
 
@@ -65,13 +61,6 @@ absl::StatusOr<StoredOrder> ParseSidecar(absl::string_view text) {
   return stored;
 }
 
-// The version whose file with this suffix `file` is, 0 when it is none.
-int64_t VersionOf(absl::string_view file, absl::string_view suffix) {
-  int64_t version = 0;
-  if (!absl::ConsumeSuffix(&file, suffix) || !absl::SimpleAtoi(file, &version)) return 0;
-  return version > 0 && file == absl::StrCat(version) ? version : 0;
-}
-
 // Whether an interrupted change left `file`: a version begins with its sidecar, written last, and
 // ends with its tombstone, written first.
 bool IsLeftover(absl::string_view file, const StoredVersions& versions) {
@@ -98,7 +87,7 @@ absl::StatusOr<StoredOrders> OrderFolder::ReadAll(std::vector<std::string>& warn
   SCANSERVE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
   StoredOrders orders;
   for (const std::string& name : names) {
-    if (absl::StartsWith(name, kRemoved)) {
+    if (absl::StartsWith(name, kRemovedPrefix)) {
       SCANSERVE_RETURN_IF_ERROR(RemoveAll(NameFolder(name)));
     } else if (!ValidateOrderName(name).ok() || !std::filesystem::is_directory(NameFolder(name))) {
       warnings.push_back(absl::StrCat(NameFolder(name), " is no order's folder: left alone"));
@@ -224,18 +213,7 @@ absl::Status OrderFolder::Remove(absl::string_view name, int64_t version) const 
 }
 
 absl::Status OrderFolder::RemoveName(absl::string_view name) const {
-  const std::string doomed = absl::StrCat(folder_, "/", kRemoved, name);
-  SCANSERVE_RETURN_IF_ERROR(RemoveAll(doomed));
-  if (::rename(NameFolder(name).c_str(), doomed.c_str()) != 0) {
-    return base::UnavailableFromErrno("removing", NameFolder(name));
-  }
-  const absl::Status synced = base::SyncFolder(folder_);
-  if (!synced.ok()) {
-    (void)::rename(doomed.c_str(), NameFolder(name).c_str());
-    return synced;
-  }
-  RemoveAll(doomed).IgnoreError();  // else at the next start
-  return absl::OkStatus();
+  return store::RemoveName(folder_, name);
 }
 
 }  // namespace scanserve::store

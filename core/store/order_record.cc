@@ -19,6 +19,10 @@ absl::Status ValidateOrderName(absl::string_view name) {
   if (name == kIdentityName) {
     return absl::InvalidArgumentError("name identity is reserved for natural order");
   }
+  return ValidateName(name);
+}
+
+absl::Status ValidateName(absl::string_view name) {
   const bool valid = !name.empty() && name.size() <= 64 && name[0] != '.' &&
                      std::all_of(name.begin(), name.end(), IsNameByte);
   if (valid) return absl::OkStatus();

@@ -45,8 +45,10 @@ struct LoadedOrder {
   std::shared_ptr<const order::ScanOrder> order;
 };
 
-// INVALID_ARGUMENT unless `name` is 1 to 64 of [A-Za-z0-9._-], starts with no dot and is not
-// `identity`.
+// INVALID_ARGUMENT unless `name` is 1 to 64 of [A-Za-z0-9._-] and starts with no dot.
+absl::Status ValidateName(absl::string_view name);
+
+// As ValidateName; `identity` is INVALID_ARGUMENT too.
 absl::Status ValidateOrderName(absl::string_view name);
 
 // Whether `text` is a SHA-256 as 64 lower-case hex digits.

@@ -55,6 +55,8 @@ TEST(ScanChoiceTest, WritesTheAdapterInForce) {
   in_force.mutable_adapter()->set_name("kjv");
   in_force.mutable_adapter()->set_version(1);
   EXPECT_EQ(AdapterText(in_force), "kjv@1");
+  in_force.set_adapter_merged(true);
+  EXPECT_EQ(AdapterText(in_force), "kjv@1, merged");
 }
 
 }  // namespace

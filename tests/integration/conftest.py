@@ -9,6 +9,11 @@ from server_process import ServerProcess
 ALL_ADAPTERS = ("--adapter", f"kjv={ADAPTERS / 'kjv'}", "--adapter", f"devil={ADAPTERS / 'devil'}")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--adapter-rounds", type=int, default=500,
+                     help="changes of adapters and orders under load")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport():
     report = (yield).get_result()

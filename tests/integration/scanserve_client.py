@@ -47,10 +47,10 @@ def scan(name="", **fields) -> scan_pb.ScanChoice:
     return scan_pb.ScanChoice(setting=setting(name, **fields))
 
 
-def adapter(name: str | None) -> scan_pb.AdapterChoice:
+def adapter(name: str | None = "", **ref) -> scan_pb.AdapterChoice:
     if name is None:
         return BASE
-    return scan_pb.AdapterChoice(ref=scan_pb.AdapterRef(name=name))
+    return scan_pb.AdapterChoice(ref=scan_pb.AdapterRef(name=name, **ref))
 
 
 def sampling(**fields) -> inference_pb.SamplingParameters:
@@ -208,6 +208,27 @@ class Client:
                 yield orders_pb.UploadScanOrderRequest(npy_chunk=npy[begin:begin + chunk])
 
         return self.orders.UploadScanOrder(parts(), timeout=CALL_SECONDS)
+
+    def load_adapter(self, folder, **storage) -> adapters_pb.LoadAdapterResponse:
+        request = adapters_pb.LoadAdapterRequest(
+            folder=folder, storage=adapters_pb.AdapterStorage(**storage))
+        return self.adapters.LoadAdapter(request, timeout=CALL_SECONDS)
+
+    def upload_adapter(self, name, config: bytes, tensors: bytes, chunk=1 << 20,
+                       **storage) -> adapters_pb.UploadAdapterResponse:
+        def parts():
+            yield adapters_pb.UploadAdapterRequest(
+                header=adapters_pb.AdapterStorage(name=name, **storage))
+            for begin in range(0, len(config), chunk):
+                yield adapters_pb.UploadAdapterRequest(config_chunk=config[begin:begin + chunk])
+            for begin in range(0, len(tensors), chunk):
+                yield adapters_pb.UploadAdapterRequest(tensors_chunk=tensors[begin:begin + chunk])
+
+        return self.adapters.UploadAdapter(parts(), timeout=CALL_SECONDS)
+
+    def unload_adapter(self, name="", **ref) -> adapters_pb.UnloadAdapterResponse:
+        request = adapters_pb.UnloadAdapterRequest(adapter=scan_pb.AdapterRef(name=name, **ref))
+        return self.adapters.UnloadAdapter(request, timeout=CALL_SECONDS)
 
     def activate(self, order=None, **fields) -> orders_pb.ActiveSetting:
         """Makes a setting active; none switches the permutation off."""

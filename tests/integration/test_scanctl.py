@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from command_line import environment, ok, run, scanctl
-from repository import GOLDEN, golden_json, program
+from repository import ADAPTERS, GOLDEN, golden_json, program
 from scanserve_client import npy_bytes
 
 CASE = golden_json("greedy/continuations.json")["cases"][1]
@@ -20,7 +20,8 @@ GREEDY = ("--greedy", "--ignore-eos")
 COMMANDS = ["generate", "perplexity", "extract", "tokenize", "detokenize", "orders",
             "orders upload", "orders download", "orders list", "orders show", "orders delete",
             "orders activate", "orders deactivate", "orders rollback", "orders history",
-            "adapters", "adapters list", "info", "health"]
+            "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",
+            "info", "health"]
 
 
 @pytest.fixture
@@ -220,6 +221,40 @@ def test_orders_speak_json(server, order_file):
     assert "ABORTED" in stale.stderr and str(off["revision"]) in stale.stderr
     history = json.loads(ok(scanctl(server, "orders", "history", "--json")))
     assert history["active"] == off and history["history"][0] == active
+
+
+def test_an_adapter_is_uploaded_merged_listed_and_unloaded(server):
+    folder = ADAPTERS / "kjv"
+    stored = ok(scanctl(server, "adapters", "upload", folder, "mine"))
+    assert stored.startswith("stored mine@1: rank ") and " of memory, digest " in stored
+    there = ok(scanctl(server, "adapters", "upload", folder, "mine", "--merge"))
+    assert there.startswith("already there as mine@1, merged: ")
+    line = next(each for each in ok(scanctl(server, "adapters", "list")).splitlines()
+                if each.startswith("mine@1"))
+    assert " yes " in line
+    back = json.loads(ok(scanctl(server, "adapters", "upload", folder, "mine", "--no-merge",
+                                 "--json")))
+    assert back["adapter"]["merged"] is False and back["created"] is False
+    taken = scanctl(server, "adapters", "upload", ADAPTERS / "devil", "mine", "--must-be-new")
+    assert taken.returncode == 1 and "mine" in taken.stderr
+    other = scanctl(server, "adapters", "upload", folder, "mine", "--digest", "0" * 64)
+    assert other.returncode == 1 and "digest" in other.stderr
+    assert scanctl(server, "adapters", "upload", folder, "x", "--merge",
+                   "--no-merge").returncode == 2
+    unloaded = ok(scanctl(server, "adapters", "unload", "mine"))
+    assert unloaded.startswith("unloaded 1 version(s) of mine, ")
+    again = scanctl(server, "adapters", "unload", "mine")
+    assert again.returncode == 1 and "mine" in again.stderr
+
+
+def test_an_adapter_is_loaded_from_the_servers_root(start_server):
+    server = start_server("--adapter-root", str(ADAPTERS))
+    loaded = json.loads(ok(scanctl(server, "adapters", "load", "devil", "--name", "mine",
+                                   "--merge", "--json")))
+    assert loaded["created"] and loaded["adapter"]["name"] == "mine"
+    assert loaded["adapter"]["merged"]
+    refused = scanctl(server, "adapters", "load", "../devil")
+    assert refused.returncode == 1 and "folder" in refused.stderr
 
 
 def test_adapters_info_and_health(server):

@@ -75,7 +75,7 @@ def test_values_that_cannot_be_read(start):
 
 def test_all_faults_of_the_flags_at_once(start):
     faults = {"--threads": "-1", "--max-sequences": "0", "--max-new-tokens": "0",
-              "--log-level": "loud", "--max-message-bytes": "1", "--default-adapter": "nobody"}
+              "--log-level": "loud", "--max-message-bytes": "1", "--default-adapter": "no/body"}
     said = start(*(text for pair in faults.items() for text in pair))
     for flag, value in faults.items():
         assert f"{flag} {value}" in said
@@ -123,6 +123,17 @@ def test_an_adapter_flag_that_is_none(start):
     assert "--adapter" in start("--adapter", f"../up={ADAPTERS / 'kjv'}")
     twice = ("--adapter", f"kjv={ADAPTERS / 'kjv'}")
     assert "twice" in start(*twice, *twice)
+
+
+def test_a_name_that_no_adapter_has(start, tmp_path):
+    for flag in ("--default-adapter", "--merge-adapter"):
+        line = start("--adapter", f"kjv={ADAPTERS / 'kjv'}", flag, "nobody", "--store",
+                     str(tmp_path / "store"))
+        assert f'{flag} nobody: no adapter "nobody"' in line
+
+
+def test_an_adapter_root_that_is_not_there(start, tmp_path):
+    assert "--adapter-root" in start("--adapter-root", str(tmp_path / "nowhere"))
 
 
 def test_a_truncated_adapter(start, tmp_path):

@@ -29,7 +29,8 @@ TEST(ServerOptionsTest, DefaultsAreValid) { EXPECT_TRUE(Validate(GoodOptions()).
 TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   ServerOptions options = GoodOptions();
   options.engine.state_slots = 0;
-  options.default_adapter = "nobody";
+  options.adapters.default_name = "no/body";
+  options.adapters.merged = {"kjv", ".devil"};
   options.drain_delay = absl::Seconds(-1);
   options.log.level = "loud";
   options.engine.prompt_slowdown = 0.5;
@@ -38,7 +39,8 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   options.engine.park_bytes = -1;
   const std::string message(Validate(options).message());
   EXPECT_THAT(message, HasSubstr("--max-sequences 0: must be 1 to 65536"));
-  EXPECT_THAT(message, HasSubstr("--default-adapter nobody"));
+  EXPECT_THAT(message, HasSubstr("--default-adapter no/body: the name must be"));
+  EXPECT_THAT(message, HasSubstr("--merge-adapter .devil: the name must be"));
   EXPECT_THAT(message, HasSubstr("--drain-delay -1s"));
   EXPECT_THAT(message, HasSubstr("--log-level loud"));
   EXPECT_THAT(message, HasSubstr("--prompt-slowdown 0.5: must be 1 to 1000"));
@@ -92,6 +94,12 @@ TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
                           "--drain-delay",
                           "250ms",
                           "--reflection",
+                          "--merge-adapter",
+                          "a",
+                          "--merge-adapter",
+                          "c",
+                          "--adapter-root",
+                          "/r",
                           "--log-format",
                           "json",
                           "--max-new-tokens",
@@ -105,8 +113,11 @@ TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
   ASSERT_TRUE(read.ok()) << read.status();
   const ServerOptions& options = **read;
   EXPECT_EQ(options.model_folder, "/m");
-  EXPECT_THAT(options.adapters,
+  EXPECT_THAT(options.adapters.folders,
               testing::ElementsAre(testing::Pair("a", "/x"), testing::Pair("b", "/y=z")));
+  EXPECT_EQ(options.adapters.default_name, "b");
+  EXPECT_THAT(options.adapters.merged, testing::ElementsAre("a", "c"));
+  EXPECT_EQ(options.adapter_root, "/r");
   EXPECT_EQ(options.numerics, Numerics::kTorch);
   EXPECT_EQ(options.engine.threads, 3);
   EXPECT_EQ(options.drain_delay, absl::Milliseconds(250));

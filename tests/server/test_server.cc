@@ -85,6 +85,10 @@ std::unique_ptr<v1::ScanOrderService::Stub> TestServer::NewScanOrders() const {
   return v1::ScanOrderService::NewStub(NewChannel());
 }
 
+std::unique_ptr<v1::AdapterService::Stub> TestServer::NewAdapters() const {
+  return v1::AdapterService::NewStub(NewChannel());
+}
+
 v1::GenerateRequest GreedyRequest(int tokens) {
   v1::GenerateRequest request;
   request.mutable_prompt()->set_text("In the beginning");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "scanserve/v1/adapter_service.grpc.pb.h"
 #include "scanserve/v1/inference_service.grpc.pb.h"
 #include "scanserve/v1/monitoring_service.grpc.pb.h"
 #include "scanserve/v1/scan_order_service.grpc.pb.h"
@@ -50,6 +51,7 @@ class TestServer {
   std::shared_ptr<grpc::Channel> NewChannel() const;
   std::unique_ptr<v1::InferenceService::Stub> NewInference() const;
   std::unique_ptr<v1::ScanOrderService::Stub> NewScanOrders() const;
+  std::unique_ptr<v1::AdapterService::Stub> NewAdapters() const;
 
  private:
   StepGate gate_;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model/adapter_config.h"
+#include "core/model/mamba.h"
 #include "core/model/mixer_shapes.h"
 #include "tests/core/model/checkpoint_folder.h"
 
@@ -58,6 +59,28 @@ TEST_F(AdapterTest, ReportsWhatItCovers) {
             (std::vector<std::string>{"dt_proj", "in_proj", "out_proj", "x_proj"}));
   EXPECT_EQ((*adapter)->trainable_parameters(),
             3 * 4 * ((32 + 128) + (64 + 18) + (2 + 64) + (64 + 32)));
+}
+
+TEST_F(AdapterTest, IsTheSameAdapterWhenMergedWithTheMemoryOfItsWeights) {
+  const auto adapter = Load();
+  ASSERT_TRUE(adapter.ok()) << adapter.status();
+  const auto model = CheckpointFolder("odd_vocabulary").Load();
+  ASSERT_TRUE(model.ok()) << model.status();
+  const Mamba& network = *(*model)->network;
+  const auto merged = (*adapter)->Merge(network, ops::MakePackedLinear);
+  EXPECT_FALSE((*adapter)->merged());
+  EXPECT_TRUE(merged->merged());
+  EXPECT_EQ(merged->name(), "tested");
+  EXPECT_EQ(merged->digest(), (*adapter)->digest());
+  EXPECT_EQ(merged->trainable_parameters(), (*adapter)->trainable_parameters());
+  int64_t bytes = 0;
+  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    for (int i = 0; i < kModules; ++i) {
+      EXPECT_EQ(merged->pair(layer, static_cast<Module>(i)).a, nullptr);
+      bytes += network.product(layer, static_cast<Module>(i)).weight_bytes();
+    }
+  }
+  EXPECT_EQ(merged->memory_bytes(), bytes);
 }
 
 struct BadField {

@@ -187,6 +187,16 @@ TEST(PackedLinearTest, GivesBackTheRowsThatItRead) {
   }
 }
 
+TEST(PackedLinearTest, GivesBackTheBiasOrZeros) {
+  const Product with(33, 7);
+  const Product without(33, 7, /*with_bias=*/false);
+  AlignedBuffer bias(33);
+  with.linear->CopyBias(bias.data());
+  EXPECT_TRUE(SameBits(bias, with.bias));
+  without.linear->CopyBias(bias.data());
+  EXPECT_TRUE(SameBits(bias, AlignedBuffer(bias.size())));
+}
+
 TEST(PackedLinearTest, ReadsEachRowOnceInOrder) {
   int64_t next = 0;
   MakePackedLinear(

@@ -55,5 +55,15 @@ TEST(TorchLinearTest, GivesBackTheRowsThatItRead) {
   EXPECT_EQ(torch->weight_bytes(), 5 * 7 * 4);
 }
 
+TEST(TorchLinearTest, GivesBackTheBiasOrZeros) {
+  const AlignedBuffer bias = RandomFloats(5, 2);
+  const auto read_ones = [](int64_t, float* row) { std::fill_n(row, 7, 1.0F); };
+  AlignedBuffer read(5);
+  MakeTorchLinear({5, 7}, read_ones, bias.data())->CopyBias(read.data());
+  EXPECT_TRUE(SameBits(read, bias));
+  MakeTorchLinear({5, 7}, read_ones, nullptr)->CopyBias(read.data());
+  EXPECT_TRUE(SameBits(read, AlignedBuffer(5)));
+}
+
 }  // namespace
 }  // namespace scanserve::ops

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tests/core/model/counted_linear.h"
 #include "tests/core/runtime/golden_files.h"
 #include "tests/core/runtime/same_bits.h"
 
@@ -184,6 +185,10 @@ TEST(BatchRunnerTest, NeighboursDoNotChangeABitNotEvenWithNan) {
     all_basics.push_back(WithAdapter(adapter));
     all_basics.back().scan = all_basics[all_basics.size() % 4].scan;
   }
+  for (const char* adapter : {"all_modules", "dt_proj_only"}) {
+    all_basics.push_back(all_basics[all_basics.size() % 4]);
+    all_basics.back().adapter = MergedAdapter(*WithAdapter(adapter).adapter, *model);
+  }
   for (const int threads : {1, 2}) {
     BatchRunner runner(*model, threads, kMaxRows);
     std::vector<std::unique_ptr<Sequence>> alone, together;
@@ -208,6 +213,31 @@ TEST(BatchRunnerTest, NeighboursDoNotChangeABitNotEvenWithNan) {
       }
     }
   }
+}
+
+TEST(BatchRunnerTest, SequencesOfAnAdapterShareItsProductsWhereverTheyStandInABatch) {
+  model::LinearRuns runs;
+  const auto counted = model::CountedLinears(/*rank=*/4, runs);
+  const auto model = *model::LoadLanguageModel(SourcePath(kTiny), counted);
+  const std::string folder = SourcePath(std::string(kTiny) + "/adapters/all_modules");
+  std::vector<std::shared_ptr<const model::Adapter>> adapters = {nullptr};
+  for (int i = 0; i < 2; ++i) {
+    adapters.push_back(*model::Adapter::Load("a", folder, model->config, counted));
+    adapters.push_back(adapters.back()->Merge(*model->network, counted));
+  }
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<Chunk> chunks;
+  for (int i = 0; i < 15; ++i) {
+    RequestBasics basics;
+    basics.adapter = adapters[static_cast<size_t>(i) % adapters.size()];
+    sequences.push_back(RecordingSequence(*model, {1, 2}, basics));
+    chunks.push_back({sequences.back().get(), 2});
+  }
+  BatchRunner runner(*model, /*threads=*/1, kMaxRows);
+  runs = model::LinearRuns();
+  runner.RunTogether(std::move(chunks));
+  EXPECT_EQ(runs.small, 2 * 2 * model::kModules * kLayers) << "a pair for each adapter and module";
+  EXPECT_EQ(runs.full, 3 * model::kModules * kLayers + 1) << "the base's, the merged, the head";
 }
 
 TEST(BatchRunnerTest, AFreshReadingTakesNothingFromAPoisonedState) {

@@ -78,6 +78,11 @@ inline std::shared_ptr<const model::Adapter> LoadAdapter(const std::string& mode
   return loaded.ok() ? *loaded : nullptr;
 }
 
+inline std::shared_ptr<const model::Adapter> MergedAdapter(const model::Adapter& adapter,
+                                                           const model::LanguageModel& model) {
+  return adapter.Merge(*model.network, ops::MakePackedLinear);
+}
+
 inline std::string StringOrEmpty(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>() : "";
 }

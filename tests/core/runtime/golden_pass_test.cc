@@ -34,17 +34,34 @@ void ExpectLogits(const Sequence& sequence, const base::FloatMatrix& expected) {
   ::testing::Test::RecordProperty("largest_difference", std::to_string(largest));
 }
 
+std::unique_ptr<Sequence> Read512Tokens(std::shared_ptr<const model::Adapter> adapter) {
+  RequestBasics basics;
+  basics.adapter = std::move(adapter);
+  auto sequence = RecordingSequence(*EmbeddedModel(), GoldenIds("logits/ids.npy"), basics);
+  BatchRunner runner(*EmbeddedModel(), kThreads, kMaxRows);
+  ReadAll(runner, *sequence, 100);
+  return sequence;
+}
+
 class EmbeddedLogitsTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EmbeddedLogitsTest, EqualHuggingFaceOver512Tokens) {
-  const auto model = EmbeddedModel();
   const std::string name = GetParam();
-  RequestBasics basics;
-  basics.adapter = LoadAdapter("models/scanserve-6m", name == "base" ? "" : name, model->config);
-  const auto sequence = RecordingSequence(*model, GoldenIds("logits/ids.npy"), basics);
-  BatchRunner runner(*model, kThreads, kMaxRows);
-  ReadAll(runner, *sequence, 100);
-  ExpectLogits(*sequence, GoldenMatrix("logits/" + name + "_columns.npy"));
+  const auto adapter =
+      LoadAdapter("models/scanserve-6m", name == "base" ? "" : name, EmbeddedModel()->config);
+  const base::FloatMatrix golden = GoldenMatrix("logits/" + name + "_columns.npy");
+  const auto sequence = Read512Tokens(adapter);
+  ExpectLogits(*sequence, golden);
+  if (adapter == nullptr) return;
+  const auto merged = Read512Tokens(MergedAdapter(*adapter, *EmbeddedModel()));
+  ExpectLogits(*merged, golden);
+  double largest = 0;
+  for (int64_t position = 0; position < golden.rows; ++position) {
+    largest = std::max(largest, LargestDifference(RecordedRow(*merged, position),
+                                                  RecordedRow(*sequence, position), 0, 1));
+  }
+  EXPECT_LE(largest, 1e-3);
+  EXPECT_GT(largest, 0) << "the merged adapter was not merged";
 }
 
 INSTANTIATE_TEST_SUITE_P(Adapters, EmbeddedLogitsTest, ::testing::Values("base", "kjv", "devil"),
@@ -63,7 +80,13 @@ TEST(CheckpointLogitsTest, EqualHuggingFaceForEveryShapeAndAdapter) {
         RecordingSequence(*model, GoldenIds(folder + "/expected/ids.npy"), basics);
     BatchRunner runner(*model, kThreads, kMaxRows);
     ReadAll(runner, *sequence, 7);
-    ExpectLogits(*sequence, GoldenMatrix(folder + "/" + golden["logits"].get<std::string>()));
+    const auto expected = GoldenMatrix(folder + "/" + golden["logits"].get<std::string>());
+    ExpectLogits(*sequence, expected);
+    if (basics.adapter == nullptr) continue;
+    basics.adapter = MergedAdapter(*basics.adapter, *model);
+    const auto merged = RecordingSequence(*model, GoldenIds(folder + "/expected/ids.npy"), basics);
+    ReadAll(runner, *merged, 7);
+    ExpectLogits(*merged, expected);
   }
 }
 

@@ -1,8 +1,5 @@
 // Changes that the disk refuses: UNAVAILABLE, and everything stays as it was.
-#include <sys/resource.h>
-
-#include <csignal>
-
+#include "tests/core/store/full_disk.h"
 #include "tests/core/store/store_test_base.h"
 
 namespace scanserve::store {
@@ -10,24 +7,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::SizeIs;
-
-// While it lives no file can grow past `bytes`: to the writer, a full disk.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
-    const rlimit small{bytes, before_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  }
-  ~FullDisk() {
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit before_;
-  void (*handler_)(int);
-};
 
 class StoreRefusalTest : public StoreTestBase {
  protected:

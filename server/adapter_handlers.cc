@@ -1,0 +1,119 @@
+#include "server/adapter_handlers.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/confined_folder.h"
+#include "core/base/status_macros.h"
+#include "core/store/order_record.h"
+#include "server/convert_time.h"
+#include "server/request_setting.h"
+
+namespace scanserve::server {
+namespace {
+
+v1::Adapter AdapterToProto(const AdapterTable::Served& served, int64_t model_parameters) {
+  const model::Adapter& adapter = *served.adapter;
+  v1::Adapter proto;
+  proto.set_name(adapter.name());
+  proto.set_version(adapter.version());
+  proto.set_digest(adapter.digest());
+  proto.set_rank(adapter.max_rank());
+  proto.set_modules(adapter.modules_matched());
+  proto.mutable_target_modules()->Assign(adapter.target_modules().begin(),
+                                         adapter.target_modules().end());
+  proto.set_trainable_params(adapter.trainable_parameters());
+  proto.set_all_params(model_parameters + adapter.trainable_parameters());
+  proto.set_memory_bytes(adapter.memory_bytes());
+  proto.set_merged(adapter.merged());
+  if (served.stored) *proto.mutable_created() = TimestampToProto(*served.stored);
+  return proto;
+}
+
+// Response: LoadAdapter's or UploadAdapter's.
+template <typename Response>
+absl::Status Put(Backend& backend, const v1::AdapterStorage& storage, const std::string& name,
+                 model::AdapterFiles files, Response* response) {
+  AdapterTable::Content content;
+  content.name = name;
+  content.files = std::move(files);
+  content.must_be_new = storage.must_be_new();
+  content.expected_digest = storage.digest();
+  if (storage.has_merge()) content.merge = storage.merge();
+  SCANSERVE_ASSIGN_OR_RETURN(const auto put, backend.adapters().Put(std::move(content)));
+  LogInfo("adapter stored", {{"name", put.served.adapter->name()},
+                             {"version", put.served.adapter->version()},
+                             {"digest", put.served.adapter->digest()},
+                             {"merged", put.served.adapter->merged()},
+                             {"created", put.created}});
+  *response->mutable_adapter() = AdapterToProto(put.served, backend.model().parameters);
+  response->set_created(put.created);
+  response->set_revision(backend.store().revision());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<model::AdapterFiles> ReadBelowRoot(const std::string& root,
+                                                  const std::string& folder_name) {
+  SCANSERVE_ASSIGN_OR_RETURN(const auto opened_root, base::ConfinedFolder::Open(root));
+  SCANSERVE_ASSIGN_OR_RETURN(const auto folder, opened_root.OpenFolder(folder_name));
+  model::AdapterFiles files;
+  SCANSERVE_ASSIGN_OR_RETURN(files.config, folder.ReadFile(model::AdapterFiles::kConfigName,
+                                                           model::AdapterFiles::kMaxConfigBytes));
+  SCANSERVE_ASSIGN_OR_RETURN(files.tensors, folder.ReadFile(model::AdapterFiles::kTensorsName,
+                                                            model::AdapterFiles::kMaxTensorsBytes));
+  return files;
+}
+
+absl::Status InField(const char* field, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::Status ListAdapters(const Backend& backend, v1::ListAdaptersResponse* response) {
+  for (const AdapterTable::Served& served : backend.adapters().List()) {
+    *response->add_adapters() = AdapterToProto(served, backend.model().parameters);
+  }
+  if (const AdapterPtr assigned = backend.adapters().default_adapter()) {
+    *response->mutable_default_adapter() = AdapterRefToProto(*assigned);
+  }
+  response->set_revision(backend.store().revision());
+  return absl::OkStatus();
+}
+
+absl::Status LoadAdapter(Backend& backend, const v1::LoadAdapterRequest& request,
+                         v1::LoadAdapterResponse* response) {
+  if (backend.options().adapter_root.empty()) {
+    return absl::FailedPreconditionError("the server was started without --adapter-root");
+  }
+  const std::string& folder = request.folder();
+  if (const absl::Status valid = store::ValidateName(folder); !valid.ok()) {
+    return InField("folder", valid);
+  }
+  auto files = ReadBelowRoot(backend.options().adapter_root, folder);
+  if (!files.ok()) return InField("folder", files.status());
+  const std::string& name = request.storage().name();
+  return Put(backend, request.storage(), name.empty() ? folder : name, *std::move(files), response);
+}
+
+absl::Status UnloadAdapter(Backend& backend, const v1::UnloadAdapterRequest& request,
+                           v1::UnloadAdapterResponse* response) {
+  const v1::AdapterRef& ref = request.adapter();
+  SCANSERVE_ASSIGN_OR_RETURN(const auto unloaded,
+                             backend.adapters().Unload(ref.name(), ref.version(), ref.digest()));
+  LogInfo("adapter unloaded", {{"name", ref.name()},
+                               {"version", ref.version()},
+                               {"digest", ref.digest()},
+                               {"versions_unloaded", unloaded.versions}});
+  response->set_unloaded_versions(unloaded.versions);
+  response->set_memory_bytes(unloaded.memory_bytes);
+  response->set_revision(backend.store().revision());
+  return absl::OkStatus();
+}
+
+absl::Status StoreAdapter(Backend& backend, const v1::AdapterStorage& storage,
+                          model::AdapterFiles files, v1::UploadAdapterResponse* response) {
+  return Put(backend, storage, storage.name(), std::move(files), response);
+}
+
+}  // namespace scanserve::server
