@@ -26,6 +26,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   // Notices a server that vanished without closing the connection.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, options.shares_tcp ? 0 : 1);
   // gRPC would ask the proxy of the environment even for this machine's own address.
   if (IsLoopback(options.server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(options.server, grpc::InsecureChannelCredentials(), arguments);
@@ -56,6 +57,13 @@ void Connection::CancelAll() {
   base::MutexLock lock(mutex_);
   cancelled_ = true;
   for (grpc::ClientContext* context : calls_) context->TryCancel();
+  if (cancel_listener_) cancel_listener_();
+}
+
+void Connection::SetCancelListener(std::function<void()> listener) {
+  base::MutexLock lock(mutex_);
+  cancel_listener_ = std::move(listener);
+  if (cancelled_ && cancel_listener_) cancel_listener_();
 }
 
 absl::Status Connection::FromGrpc(const grpc::Status& status) const {

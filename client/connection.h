@@ -7,6 +7,7 @@
 // code, and a message that is the whole sentence for a person to read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -33,6 +34,8 @@ struct ConnectionOptions {
   absl::Duration connect_timeout = absl::Seconds(5);
   // Longest answer accepted. The server sends at most 1 MiB.
   int max_message_bytes = 4 << 20;
+  // Whether TCP connections are shared with other Connections to the same server.
+  bool shares_tcp = true;
 };
 
 // `server` with the default port where it names none.
@@ -46,10 +49,14 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   const std::string& server() const { return options_.server; }
+  const ConnectionOptions& options() const { return options_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
   // Ends every call, those under way and those to come, with CANCELLED.
   void CancelAll();
+  // CancelAll runs `listener` too, and so does this when it comes later; nullptr takes it away, and
+  // returns when it runs no more. The listener must not use this connection.
+  void SetCancelListener(std::function<void()> listener);
 
   // A call's outcome as this library reports it: OK, or gRPC's code with StatusSentence's text.
   absl::Status FromGrpc(const grpc::Status& status) const;
@@ -62,6 +69,7 @@ class Connection {
   base::Mutex mutex_;
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> cancel_listener_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The context of one call, with the connection's deadline counted from now; CancelAll reaches it.

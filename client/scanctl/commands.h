@@ -14,5 +14,6 @@ void AddOrders(Program& program);
 void AddAdapters(Program& program);
 void AddInfo(Program& program);
 void AddHealth(Program& program);
+void AddBench(Program& program);
 
 }  // namespace scanserve::client

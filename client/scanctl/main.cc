@@ -14,5 +14,6 @@ int main(int argc, char** argv) {
   client::AddAdapters(program);
   client::AddInfo(program);
   client::AddHealth(program);
+  client::AddBench(program);
   return client::Run(program, argc, argv);
 }

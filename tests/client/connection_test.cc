@@ -189,6 +189,20 @@ TEST(ConnectionTest, CancelAllAlsoEndsCallsThatCome) {
   EXPECT_EQ(Tokenize(connection).code(), absl::StatusCode::kCancelled);
 }
 
+TEST(ConnectionTest, CancelAllTellsTheListenerThatIsSet) {
+  Connection connection({});
+  int told = 0;
+  connection.SetCancelListener([&told] { ++told; });
+  connection.SetCancelListener(nullptr);
+  connection.CancelAll();
+  EXPECT_EQ(told, 0);
+  // One that comes late is told at once.
+  connection.SetCancelListener([&told] { ++told; });
+  EXPECT_EQ(told, 1);
+  connection.CancelAll();
+  EXPECT_EQ(told, 2);
+}
+
 TEST(ConnectionTest, SaysThatTheServerWentAwayInTheMiddle) {
   FakeInference service;
   auto server = std::make_unique<FakeServer>(std::vector<grpc::Service*>{&service});

@@ -4,6 +4,7 @@ import make_checkpoints
 import make_corpus_perplexity
 import make_greedy
 import make_hidden
+import make_latency_statistics
 import make_logits
 import make_permuted
 import make_perplexity
@@ -21,6 +22,7 @@ THEMES = [
     make_prompt_logprobs,
     make_sampling,
     make_corpus_perplexity,
+    make_latency_statistics,
 ]
 
 

@@ -21,7 +21,7 @@ COMMANDS = ["generate", "perplexity", "extract", "tokenize", "detokenize", "orde
             "orders upload", "orders download", "orders list", "orders show", "orders delete",
             "orders activate", "orders deactivate", "orders rollback", "orders history",
             "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",
-            "info", "health"]
+            "info", "health", "bench"]
 
 
 @pytest.fixture

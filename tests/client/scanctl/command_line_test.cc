@@ -74,6 +74,7 @@ void AddAll(Program& program) {
   AddAdapters(program);
   AddInfo(program);
   AddHealth(program);
+  AddBench(program);
 }
 
 class CommandLineTest : public testing::Test {
@@ -275,6 +276,19 @@ TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
       {"extract", "file"},
       {"extract", "file", "--out", "o", "--range", "5"},
       {"orders", "activate", "name@0"},
+      {"bench", "--clients", "0"},
+      {"bench", "--clients", "10001"},
+      {"bench", "--requests", "0"},
+      {"bench", "--warm-up", "-1"},
+      {"bench", "--rate", "0"},
+      {"bench", "--rate", "5", "--think-time", "1s"},
+      {"bench", "--arrivals", "constant"},
+      {"bench", "--rate", "5", "--arrivals", "bursty"},
+      {"bench", "--duration", "soon"},
+      {"bench", "--prompt-tokens", "uniform:9:3"},
+      {"bench", "--prompt-tokens", "9", "--prompt-file", "f"},
+      {"bench", "--shared-prefix", "1.5"},
+      {"bench", "--mix", "score"},
   };
   for (const auto& arguments : wrong) {
     EXPECT_EQ(Scanctl(arguments), kExitUsage) << testing::PrintToString(arguments);
@@ -305,7 +319,7 @@ TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
     }
     ++commands;
   });
-  EXPECT_EQ(commands, 20);
+  EXPECT_EQ(commands, 21);
 }
 
 }  // namespace
