@@ -1,10 +1,11 @@
 // Measures a whole model through the engine: load time, memory, reading a prompt (natural and under
-// an order) and decoding with one and with many sequences.
+// an order), decoding with one and with many sequences, and what the prefix cache costs and saves.
 //
-//   bench_model [--threads N] [--prompt 512] [--new-tokens 64] [--sequences 16] [--rounds 5] FOLDER
+//   bench_model [--threads N] [--prompt 512] [--new-tokens 64] [--sequences 16] [--rounds 5]
+//               [--prefix-cache-bytes 134217728] FOLDER
 //
-// Prints the median of the rounds; natural and permuted prompts take turns, so that their ratio
-// holds on a machine whose speed drifts.
+// Prints the median of the rounds; what is compared takes turns, so that ratios hold on a machine
+// whose speed drifts. All but the last line is measured without the cache.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -28,6 +29,7 @@ struct Options {
   int new_tokens = 64;
   int sequences = 16;
   int rounds = 5;
+  int64_t prefix_cache_bytes = runtime::EngineOptions().prefix_cache_bytes;
 };
 
 int64_t ResidentMegabytes() {
@@ -96,6 +98,34 @@ void MeasureDecoding(runtime::Engine& engine, const Options& options, int64_t vo
               options.sequences, all / one);
 }
 
+runtime::EngineOptions EngineOptionsOf(const Options& options) {
+  runtime::EngineOptions engine_options;
+  engine_options.threads = options.threads;
+  engine_options.step_tokens = std::max(512, options.prompt);
+  engine_options.prefix_cache_bytes = 0;
+  return engine_options;
+}
+
+// Prompts that no cache knows, read with the cache and without; then one that it knows.
+void MeasurePrefixCache(runtime::Engine& without,
+                        const std::shared_ptr<const model::LanguageModel>& model,
+                        const Options& options) {
+  runtime::EngineOptions with_cache = EngineOptionsOf(options);
+  with_cache.prefix_cache_bytes = options.prefix_cache_bytes;
+  const auto with = runtime::Engine::Create(with_cache, model);
+  const int64_t vocabulary = model->config.vocab_size;
+  std::vector<double> cold_ratios, found_ratios;
+  for (int round = 0; round < options.rounds; ++round) {
+    runtime::GenerateRequest request = Request(options.prompt, 1, vocabulary);
+    request.prompt[0] = static_cast<int32_t>(round % vocabulary);
+    const double seconds = Run(without, {request});
+    cold_ratios.push_back(Run(*with, {request}) / seconds);
+    found_ratios.push_back(Run(*with, {request}) / seconds);
+  }
+  std::printf("prefix cache: a new prompt takes %.3f times as long, a known one %.4f times\n",
+              Median(cold_ratios), Median(found_ratios));
+}
+
 int Main(const Options& options) {
   const absl::Time begin = absl::Now();
   auto model = model::LoadLanguageModel(options.folder, ops::MakePackedLinear);
@@ -109,12 +139,10 @@ int Main(const Options& options) {
       absl::ToDoubleSeconds(absl::Now() - begin),
       static_cast<long long>((*model)->weight_bytes >> 20),
       static_cast<long long>(ResidentMegabytes()), std::string(ops::KernelTargetName()).c_str());
-  runtime::EngineOptions engine_options;
-  engine_options.threads = options.threads;
-  engine_options.step_tokens = std::max(512, options.prompt);
-  const auto engine = runtime::Engine::Create(engine_options, *model);
+  const auto engine = runtime::Engine::Create(EngineOptionsOf(options), *model);
   MeasurePrompts(*engine, options, (*model)->config.vocab_size);
   MeasureDecoding(*engine, options, (*model)->config.vocab_size);
+  MeasurePrefixCache(*engine, *model, options);
   std::printf("resident %lld MB\n", static_cast<long long>(ResidentMegabytes()));
   return 0;
 }
@@ -131,6 +159,8 @@ int main(int argc, char** argv) {
   app.add_option("--new-tokens", options.new_tokens, "Tokens to decode")->capture_default_str();
   app.add_option("--sequences", options.sequences, "Sequences at once")->capture_default_str();
   app.add_option("--rounds", options.rounds, "Rounds, of which the median counts")
+      ->capture_default_str();
+  app.add_option("--prefix-cache-bytes", options.prefix_cache_bytes, "Memory of the prefix cache")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return scanserve::Main(options);

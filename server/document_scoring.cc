@@ -22,6 +22,7 @@ v1::ComputePerplexityResponse DocumentScoreToProto(const Document& document,
   *proto.mutable_scores() = ClassScoresToProto(score);
   *proto.mutable_first_target() = ScoreToProto(score.first_target);
   proto.set_unscored_reason(score.unscored_reason);
+  proto.set_cached_tokens(score.cached_tokens);
   return response;
 }
 

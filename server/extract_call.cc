@@ -73,15 +73,15 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
   }
 
   void Accept(runtime::Event event) override {
-    if (std::holds_alternative<runtime::Started>(event)) started_ = true;
+    if (const auto* started = std::get_if<runtime::Started>(&event)) started_ = *started;
     if (const auto* states = std::get_if<runtime::HiddenStates>(&event)) {
       chunks_.emplace(shape_, states->data, kMaxServerMessageBytes - kChunkOverheadBytes);
     }
   }
 
   bool NextMessage(v1::ExtractHiddenStatesResponse* message) override {
-    if (std::exchange(started_, false)) {
-      FillStarted(message->mutable_started());
+    if (started_) {
+      FillStarted(*std::exchange(started_, std::nullopt), message->mutable_started());
       return true;
     }
     if (!chunks_) return false;
@@ -91,7 +91,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
     return false;
   }
 
-  void FillStarted(v1::ExtractionStarted* proto) {
+  void FillStarted(const runtime::Started& started, v1::ExtractionStarted* proto) {
     proto->set_request_id(call().id());
     *proto->mutable_in_force() = InForceToProto(backend(), setting_);
     proto->set_prompt_tokens(prompt_tokens_);
@@ -100,6 +100,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
     proto->mutable_layers()->Assign(shape_.layers.begin(), shape_.layers.end());
     proto->set_kind(HiddenStateKindToProto(choice_.kind));
     proto->set_type(shape_.type);
+    proto->set_cached_tokens(started.cached_tokens);
   }
 
   const v1::ExtractHiddenStatesRequest& request_;
@@ -108,7 +109,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
   ExtractionChoice choice_;
   HiddenStateShape shape_;
   int64_t prompt_tokens_ = 0;
-  bool started_ = false;
+  std::optional<runtime::Started> started_;
   std::optional<HiddenStateChunks> chunks_;
 };
 

@@ -48,6 +48,19 @@ v1::EngineInfo EngineToProto(const runtime::EngineStats& stats) {
   return proto;
 }
 
+v1::CacheInfo CacheToProto(const runtime::PrefixCacheStats& stats, int64_t block_tokens) {
+  v1::CacheInfo proto;
+  proto.set_max_bytes(stats.max_bytes);
+  proto.set_block_tokens(block_tokens);
+  proto.set_bytes(stats.bytes);
+  proto.set_entries(stats.entries);
+  proto.set_lookups(stats.lookups);
+  proto.set_hit_tokens(stats.hit_tokens);
+  proto.set_missed_tokens(stats.missed_tokens);
+  proto.set_evictions(stats.evictions);
+  return proto;
+}
+
 v1::Limits LimitsToProto(const ServerOptions& options) {
   v1::Limits proto;
   proto.set_prompt_bytes(options.limits.prompt_bytes);
@@ -87,8 +100,11 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
     const int processors = static_cast<int>(std::thread::hardware_concurrency());
     response->set_threads(options.engine.threads == 0 ? std::max(1, processors)
                                                       : options.engine.threads);
-    *response->mutable_engine() = EngineToProto(backend_.engine().stats());
+    const runtime::EngineStats stats = backend_.engine().stats();
+    *response->mutable_engine() = EngineToProto(stats);
     *response->mutable_limits() = LimitsToProto(options);
+    *response->mutable_cache() =
+        CacheToProto(stats.prefix_cache, options.engine.prefix_block_tokens);
     return absl::OkStatus();
   }
 

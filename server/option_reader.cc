@@ -108,6 +108,10 @@ void AddEngine(CLI::App& app, ServerOptions& options) {
       ->transform(CLI::CheckedTransformer(numerics))
       ->default_str(NumericsId(options.numerics));
   AddScheduling(app, options.engine);
+  app.add_option("--prefix-cache-bytes", options.engine.prefix_cache_bytes,
+                 "memory of states of prompts read before; 0 reads every prompt anew");
+  app.add_option("--prefix-block-tokens", options.engine.prefix_block_tokens,
+                 "tokens between the states that are stored of a prompt");
 }
 
 void AddLimits(CLI::App& app, ServerOptions& options) {

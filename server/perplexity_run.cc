@@ -261,6 +261,7 @@ void PerplexityRun::QueueTotals() {
   *totals.mutable_first_target() = ScoreToProto(totals_.sum().first_target);
   *totals.mutable_total_time() = DurationToProto(absl::Now() - call_.arrived());
   totals.set_dropped_documents(dropped_);
+  totals.set_cached_tokens(totals_.sum().cached_tokens);
 }
 
 }  // namespace scanserve::server

@@ -18,6 +18,7 @@ void ScoreTotals::Add(int64_t index, const runtime::DocumentScore& score) {
   while (!early_.empty() && early_.begin()->first == next_index_) {
     const runtime::DocumentScore& next = early_.begin()->second;
     sum_.document_tokens += next.document_tokens;
+    sum_.cached_tokens += next.cached_tokens;
     AddScore(next.all, sum_.all);
     AddScore(next.leaked, sum_.leaked);
     AddScore(next.lookahead, sum_.lookahead);

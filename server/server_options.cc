@@ -83,6 +83,8 @@ void CheckEngine(const runtime::EngineOptions& engine, FaultList& faults) {
   faults.RequireRange("--queue-tokens", engine.queued_tokens, 1, int64_t{1} << 40);
   faults.RequireDuration("--stall-park", engine.stall_park, absl::Milliseconds(1));
   faults.RequireRange("--park-bytes", engine.park_bytes, 0, int64_t{1} << 40);
+  faults.RequireRange("--prefix-cache-bytes", engine.prefix_cache_bytes, 0, int64_t{1} << 44);
+  faults.RequireRange("--prefix-block-tokens", engine.prefix_block_tokens, 1, 1 << 24);
   faults.RequireDuration("--stall-limit", engine.stall_limit, absl::Milliseconds(1));
 }
 
@@ -173,6 +175,8 @@ std::vector<LogField> Describe(const ServerOptions& options) {
       {"queue_tokens", options.engine.queued_tokens},
       {"stall_park", absl::FormatDuration(options.engine.stall_park)},
       {"park_bytes", options.engine.park_bytes},
+      {"prefix_cache_bytes", options.engine.prefix_cache_bytes},
+      {"prefix_block_tokens", options.engine.prefix_block_tokens},
       {"stall_limit", absl::FormatDuration(options.engine.stall_limit)},
       {"max_request_duration", absl::FormatDuration(options.max_request_duration)},
       {"drain_delay", absl::FormatDuration(options.drain_delay)},

@@ -90,7 +90,8 @@ absl::Status Report(Session& session, const ExtractFlags& flags,
       {"shape", absl::StrCat("[", absl::StrJoin(shape, ", "), "] float32")},
       {"states", EnumText(started.kind())},
       {"layers", started.layers().empty() ? "-" : absl::StrJoin(started.layers(), ",")},
-      {"prompt", absl::StrCat(WithThousands(started.prompt_tokens()), " tokens")},
+      {"prompt", absl::StrCat(WithThousands(started.prompt_tokens()), " tokens, ",
+                              WithThousands(started.cached_tokens()), " of them cached")},
       {"order", ScanSettingText(started.in_force().scan())},
       {"adapter", AdapterText(started.in_force())}};
   return session.output.Write(LayoutFields(fields, session.terminal.output_colour));

@@ -15,6 +15,16 @@ std::string DefaultAdapterText(const v1::GetServerInfoResponse& info) {
   return absl::StrCat(info.default_adapter().name(), "@", info.default_adapter().version());
 }
 
+std::string CacheText(const v1::CacheInfo& cache) {
+  if (cache.max_bytes() == 0) return "off";
+  const int64_t tokens = cache.hit_tokens() + cache.missed_tokens();
+  const std::string hits = tokens == 0 ? "none asked for"
+                                       : absl::StrCat(WithThousands(cache.hit_tokens()), " of ",
+                                                      WithThousands(tokens), " tokens hit");
+  return absl::StrCat(WithThousands(cache.entries()), " states, ", BytesText(cache.bytes()), " of ",
+                      BytesText(cache.max_bytes()), ", ", hits);
+}
+
 Fields InfoFields(const v1::GetServerInfoResponse& info, const std::string& server) {
   const v1::ModelInfo& model = info.model();
   const v1::EngineInfo& engine = info.engine();
@@ -40,6 +50,7 @@ Fields InfoFields(const v1::GetServerInfoResponse& info, const std::string& serv
       {"requests", absl::StrCat(engine.running(), " running, ", engine.queued(), " queued, ",
                                 engine.parked(), " parked")},
       {"steps", WithThousands(engine.steps())},
+      {"prefix cache", CacheText(info.cache())},
       {"limits", absl::StrCat(BytesText(limits.prompt_bytes()), " and ",
                               WithThousands(limits.prompt_tokens()), " tokens a prompt, ",
                               WithThousands(limits.new_tokens()), " new")},

@@ -37,6 +37,11 @@ std::string ModeText(const v1::PerplexitySettings& settings) {
   return text;
 }
 
+std::string TokensText(int64_t tokens, int64_t cached_tokens) {
+  if (cached_tokens == 0) return WithThousands(tokens);
+  return absl::StrCat(WithThousands(tokens), ", ", WithThousands(cached_tokens), " of them cached");
+}
+
 std::string Remark(const v1::ClassScores& scores) {
   if (scores.all().tokens() == 0) return "Nothing was scored.\n";
   if (scores.causal().tokens() == scores.all().tokens()) {
@@ -58,7 +63,7 @@ std::string PerplexityReport(const v1::PerplexitySettings& settings, const v1::I
                    {"order", ScanSettingText(in_force.scan())},
                    {"adapter", AdapterText(in_force)},
                    {"documents", WithThousands(totals.documents())},
-                   {"tokens", WithThousands(totals.document_tokens())},
+                   {"tokens", TokensText(totals.document_tokens(), totals.cached_tokens())},
                    {"time", DurationText(FromProto(totals.total_time()))}};
   if (totals.dropped_documents() > 0) {
     fields.emplace_back("dropped", WithThousands(totals.dropped_documents()));

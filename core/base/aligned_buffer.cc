@@ -39,22 +39,25 @@ AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
   SCANSERVE_CHECK(size <= (SIZE_MAX >> 1) / sizeof(float));
   const size_t bytes = size * sizeof(float);
   if (bytes >= kHugePageBytes) {
-    data_ = static_cast<float*>(MapZeroPages(RoundUp(bytes, kHugePageBytes)));
+    data_ = static_cast<float*>(MapZeroPages(held_bytes()));
     return;
   }
-  const size_t rounded = RoundUp(bytes, kAlignment);
-  data_ = static_cast<float*>(std::aligned_alloc(kAlignment, rounded));
+  data_ = static_cast<float*>(std::aligned_alloc(kAlignment, held_bytes()));
   SCANSERVE_CHECK(data_ != nullptr);
-  std::memset(data_, 0, rounded);
+  std::memset(data_, 0, held_bytes());
 }
 
 AlignedBuffer::~AlignedBuffer() {
-  const size_t bytes = size_ * sizeof(float);
-  if (bytes >= kHugePageBytes) {
-    munmap(data_, RoundUp(bytes, kHugePageBytes));
+  if (size_ * sizeof(float) >= kHugePageBytes) {
+    munmap(data_, held_bytes());
   } else {
     std::free(data_);
   }
+}
+
+size_t AlignedBuffer::held_bytes() const {
+  const size_t bytes = size_ * sizeof(float);
+  return RoundUp(bytes, bytes >= kHugePageBytes ? kHugePageBytes : kAlignment);
 }
 
 }  // namespace scanserve::base

@@ -32,6 +32,8 @@ class AlignedBuffer {
   float* data() { return data_; }
   const float* data() const { return data_; }
   size_t size() const { return size_; }
+  // Memory that it takes: the floats, rounded up to whole cache lines or huge pages.
+  size_t held_bytes() const;
   float& operator[](size_t i) { return data_[i]; }
   float operator[](size_t i) const { return data_[i]; }
   absl::Span<float> span() { return {data_, size_}; }

@@ -40,6 +40,8 @@ class SequenceState {
   float* conv(int64_t layer) { return data_.data() + layer * floats_per_layer_; }
   float* scan(int64_t layer) { return conv(layer) + conv_floats_; }
   int64_t bytes() const { return static_cast<int64_t>(data_.size() * sizeof(float)); }
+  // Memory that it takes: more than bytes() where it has huge pages of its own.
+  int64_t held_bytes() const { return static_cast<int64_t>(data_.held_bytes()); }
 
  private:
   const int64_t conv_floats_;

@@ -113,8 +113,9 @@ void BatchRunner::DeliverLogits(absl::Span<const Row> rows) {
     for (size_t r = begins[static_cast<size_t>(begin)]; r < begins[static_cast<size_t>(end)]; ++r) {
       Job& job = *rows[r].sequence->job;
       if (!job.WantsLogits(rows[r].position)) continue;
-      job.OnLogits(rows[r].position,
-                   absl::MakeConstSpan(logits_.data() + r * vocabulary, vocabulary));
+      const auto logits = absl::MakeConstSpan(logits_.data() + r * vocabulary, vocabulary);
+      rows[r].sequence->prefix.KeepRow(rows[r].position, logits);
+      job.OnLogits(rows[r].position, logits);
     }
   });
 }

@@ -24,6 +24,13 @@ EngineOptions WithDefaults(EngineOptions options) {
   return options;
 }
 
+PrefixCacheOptions CacheOptions(const EngineOptions& options) {
+  PrefixCacheOptions cache;
+  cache.max_bytes = options.prefix_cache_bytes;
+  cache.poison_freed_state = options.poison_freed_state;
+  return cache;
+}
+
 std::vector<bool> SelectableIds(const model::LanguageModel& model) {
   std::vector<bool> selectable(static_cast<size_t>(model.config.vocab_size));
   for (size_t id = 0; id < selectable.size(); ++id) {
@@ -51,6 +58,7 @@ EngineLoop::EngineLoop(const EngineOptions& options,
       planner_(options),
       slots_(model_->config, options.state_slots, options.poison_freed_state),
       parked_(options.park_bytes),
+      prefixes_(model_->config, CacheOptions(options), options.prefix_block_tokens),
       thread_([this] { Main(); }) {}
 
 EngineLoop::~EngineLoop() {

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/model/language_model.h"
+#include "core/runtime/prefix_cache.h"
 #include "core/runtime/request.h"
 #include "core/runtime/request_stream.h"
 
@@ -54,9 +55,15 @@ struct EngineOptions {
   // Bytes of hidden states and log probabilities of prompts, over all requests, that are being
   // collected or not yet sent.
   int64_t max_extraction_bytes = int64_t{1} << 30;
+  // Memory of the prefix cache, see docs/prefix-cache.md; 0 turns it off. An entry costs a state
+  // slot's memory and one copy of it.
+  int64_t prefix_cache_bytes = int64_t{128} << 20;
+  // Tokens between the states that are stored of a prompt. Fewer find more of a shared beginning,
+  // fill the cache sooner, and cut prompts into smaller chunks.
+  int64_t prefix_block_tokens = 256;
   // For tests: called on the engine's thread before each step that has work.
   std::function<void(int64_t step)> before_step;
-  // For tests: fills the state of a slot with NaN when it is given back.
+  // For tests: fills the state of a slot or cache entry with NaN when it is given back.
   bool poison_freed_state = false;
 };
 
@@ -77,6 +84,7 @@ struct EngineStats {
   // Hidden states that are being collected or not yet sent.
   int64_t extraction_bytes = 0;
   int64_t steps = 0;
+  PrefixCacheStats prefix_cache;
 };
 
 class Engine {

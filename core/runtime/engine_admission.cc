@@ -122,9 +122,10 @@ void EngineLoop::Start(std::unique_ptr<Sequence> sequence) {
   sequence->state = slots_.Take(request.holder);
   ReserveForks(*sequence);
   extraction_memory_->bytes += sequence->job->collected_bytes();
-  request.stream->Push(Started{absl::Now() - request.submitted, /*cached_tokens=*/0});
   if (!BeginReading(*sequence)) return End(std::move(sequence));
-  running_.push_back(std::move(sequence));
+  std::vector<std::unique_ptr<Sequence>> ended;
+  GoOn(std::move(sequence), running_, ended);
+  for (auto& done : ended) End(std::move(done));
 }
 
 void EngineLoop::ReserveForks(Sequence& sequence) {

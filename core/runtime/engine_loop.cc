@@ -32,8 +32,10 @@ bool EngineLoop::Step() {
   if (options_.before_step) options_.before_step(steps_);
   const auto begin = std::chrono::steady_clock::now();
   if (!plan.together.empty()) runner_.RunTogether(plan.together);
+  for (const Chunk& chunk : plan.together) prefixes_.AfterChunk(*chunk.sequence);
   if (plan.layer_by_layer != nullptr) {
     runner_.RunLayerByLayer(*plan.layer_by_layer, plan.layer_by_layer_tokens);
+    prefixes_.AfterChunk(*plan.layer_by_layer);
   }
   AfterStep();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
@@ -42,34 +44,46 @@ bool EngineLoop::Step() {
 }
 
 void EngineLoop::AfterStep() {
-  const absl::Time now = absl::Now();
   std::vector<std::unique_ptr<Sequence>> running;
   std::vector<std::unique_ptr<Sequence>> ended;
-  const auto go_on = [&](std::unique_ptr<Sequence> sequence) {
-    (BeginReading(*sequence) ? running : ended).push_back(std::move(sequence));
-  };
-  for (auto& sequence : running_) {
-    if (sequence->job->has_first_token()) {
-      sequence->request->first_token = std::min(sequence->request->first_token, now);
-    }
-    if (!sequence->reading_is_done()) {
-      running.push_back(std::move(sequence));
-      continue;
-    }
-    std::vector<std::unique_ptr<Sequence>> forks = Fork(*sequence);
-    go_on(std::move(sequence));
-    for (auto& fork : forks) go_on(std::move(fork));
-  }
+  for (auto& sequence : running_) GoOn(std::move(sequence), running, ended);
   running_ = std::move(running);
   for (auto& sequence : ended) End(std::move(sequence));
 }
 
+void EngineLoop::GoOn(std::unique_ptr<Sequence> sequence,
+                      std::vector<std::unique_ptr<Sequence>>& running,
+                      std::vector<std::unique_ptr<Sequence>>& ended) {
+  // More than once where the cache knows all of the next reading.
+  while (sequence->reading_is_done()) {
+    if (sequence->job->has_first_token()) {
+      sequence->request->first_token = std::min(sequence->request->first_token, absl::Now());
+    }
+    std::vector<std::unique_ptr<Sequence>> forks = Fork(*sequence);
+    const bool goes_on = BeginReading(*sequence);
+    for (auto& fork : forks) GoOn(std::move(fork), running, ended);
+    if (!goes_on) {
+      ended.push_back(std::move(sequence));
+      return;
+    }
+  }
+  running.push_back(std::move(sequence));
+}
+
 bool EngineLoop::BeginReading(Sequence& sequence) {
   std::optional<Reading> reading = sequence.job->NextReading();
-  if (!reading.has_value()) return false;
-  sequence.reading = *std::move(reading);
-  sequence.tokens_read = 0;
-  return true;
+  if (reading.has_value()) {
+    sequence.reading = *std::move(reading);
+    sequence.tokens_read = 0;
+    prefixes_.Begin(sequence);
+  }
+  ActiveRequest& request = *sequence.request;
+  if (!std::exchange(request.started, true)) {
+    request.stream->Push(Started{absl::Now() - request.submitted, sequence.prefix.hit_tokens});
+    sequence.job->OnStarted();
+  }
+  if (reading.has_value()) prefixes_.DeliverRow(sequence);
+  return reading.has_value();
 }
 
 std::vector<std::unique_ptr<Sequence>> EngineLoop::Fork(Sequence& sequence) {
@@ -85,6 +99,7 @@ std::vector<std::unique_ptr<Sequence>> EngineLoop::Fork(Sequence& sequence) {
     fork->state = std::move(request.fork_states.back());
     request.fork_states.pop_back();
     fork->state->CopyFrom(*sequence.state);
+    fork->prefix = sequence.prefix;
     ++request.sequences;
     forks.push_back(std::move(fork));
   }
@@ -94,6 +109,10 @@ std::vector<std::unique_ptr<Sequence>> EngineLoop::Fork(Sequence& sequence) {
 
 void EngineLoop::End(std::unique_ptr<Sequence> sequence) {
   const std::shared_ptr<ActiveRequest> request = sequence->request;
+  if (request->status.ok()) {
+    prefixes_.AfterAnswer(*sequence);
+    sequence->job->Finish();
+  }
   if (sequence->state != nullptr && !request->parked) {
     slots_.GiveBack(request->holder, std::move(sequence->state));
   }
@@ -132,6 +151,7 @@ void EngineLoop::UpdateStats() {
   stats_.parked = parked_.requests();
   stats_.parked_bytes = parked_.bytes();
   stats_.steps = steps_;
+  stats_.prefix_cache = prefixes_.stats();
   UpdateQueueStats();
 }
 

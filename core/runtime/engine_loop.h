@@ -11,6 +11,7 @@
 #include "core/runtime/batch_runner.h"
 #include "core/runtime/engine.h"
 #include "core/runtime/parked_requests.h"
+#include "core/runtime/prefix_reuse.h"
 #include "core/runtime/request_queue.h"
 #include "core/runtime/sequence.h"
 #include "core/runtime/state_slots.h"
@@ -63,8 +64,13 @@ class EngineLoop : public Engine {
   bool Step();
   // Asks for the next readings of the sequences that are done with theirs.
   void AfterStep();
-  // Gives the sequence its next reading; false when its job is done.
-  static bool BeginReading(Sequence& sequence);
+  // Adds the sequence to `running` when it has something to read, with the next reading and its
+  // forks if it was done with the one before, else to `ended`.
+  void GoOn(std::unique_ptr<Sequence> sequence, std::vector<std::unique_ptr<Sequence>>& running,
+            std::vector<std::unique_ptr<Sequence>>& ended);
+  // Gives the sequence its next reading, which the prefix cache may know in part or whole; false
+  // when its job is done.
+  bool BeginReading(Sequence& sequence);
   // The sequences that a job forks into, now that its first reading has been read.
   std::vector<std::unique_ptr<Sequence>> Fork(Sequence& sequence);
   void ReserveForks(Sequence& sequence);
@@ -97,6 +103,7 @@ class EngineLoop : public Engine {
   StateSlots slots_;
   std::vector<std::unique_ptr<Sequence>> running_;
   ParkedRequests parked_;
+  PrefixReuse prefixes_;
   int64_t steps_ = 0;
 
   std::thread thread_;

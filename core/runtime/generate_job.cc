@@ -46,15 +46,17 @@ GenerateJob::GenerateJob(GenerateRequest request, const model::LanguageModel& mo
 std::optional<Reading> GenerateJob::NextReading() {
   if (stage_ == Stage::kWaiting) {
     stage_ = Stage::kPrompt;
-    if (scorer_.has_value()) {
-      scorer_->Begin();
-      if (scorer_->complete()) stream_->Push(scorer_->Take());
-    }
+    if (scorer_.has_value()) scorer_->Begin();
     return PromptReading(request_->basics.scan, model_.config.num_layers, request_->prompt, 0,
                          prompt_tokens());
   }
   stage_ = Stage::kAnswer;
   return answers_.front()->NextReading();
+}
+
+void GenerateJob::OnStarted() {
+  // Of a prompt of one token there is nothing to score.
+  if (scorer_.has_value() && scorer_->complete()) stream_->Push(scorer_->Take());
 }
 
 std::vector<std::unique_ptr<Job>> GenerateJob::Fork() {

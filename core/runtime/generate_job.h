@@ -28,6 +28,7 @@ class GenerateJob : public Job {
   int64_t collected_bytes() const override { return PromptScorer::Bytes(*request_); }
   int32_t slots() const override { return request_->n; }
   std::optional<Reading> NextReading() override;
+  void OnStarted() override;
   std::vector<std::unique_ptr<Job>> Fork() override;
   bool WantsLogits(int64_t position) const override;
   void OnLogits(int64_t position, absl::Span<const float> logits) override;

@@ -29,8 +29,15 @@ class Job {
   // State slots that the request needs, all taken when it is admitted.
   virtual int32_t slots() const { return 1; }
 
-  // What to read next; nothing when the job is done. Called when the one before has been read.
+  // What to read next; nothing when the job is done. Called when the one before has been read. The
+  // first call pushes no events: Started follows it.
   virtual std::optional<Reading> NextReading() = 0;
+  // Started was pushed: pushes what there is to say before anything is read.
+  virtual void OnStarted() {}
+  // The first tokens of the present reading need not be read: their state was in the prefix cache.
+  virtual void OnCachedTokens(int64_t /*tokens*/) {}
+  // The last call of a job that is done: pushes what there is to say at the end.
+  virtual void Finish() {}
 
   // The request's other sequences, at most slots() - 1. Called once, when the first reading has
   // been read and before NextReading() is asked again. Each job that is returned goes on from a

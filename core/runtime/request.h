@@ -90,6 +90,7 @@ struct ExtractRequest {
 // The request has left the queue and holds a state slot.
 struct Started {
   absl::Duration queue_time;
+  // Tokens of the first reading whose state came from the prefix cache.
   int64_t cached_tokens = 0;
 };
 
@@ -157,6 +158,8 @@ struct Score {
 
 struct DocumentScore {
   int64_t document_tokens = 0;
+  // Those whose state came from the prefix cache.
+  int64_t cached_tokens = 0;
   Score all;
   Score leaked;
   Score lookahead;

@@ -24,6 +24,10 @@ std::optional<Reading> ScoreJob::NextReading() {
     window_ = next;
     return BeginWindow();
   }
+  return std::nullopt;
+}
+
+void ScoreJob::Finish() {
   if (score_.all.tokens == 0) {
     score_.unscored_reason =
         request_.mode == PerplexityMode::kContinuation
@@ -33,7 +37,6 @@ std::optional<Reading> ScoreJob::NextReading() {
                            " tokens, and the first of a window is never scored");
   }
   stream_->Push(std::move(score_));
-  return std::nullopt;
 }
 
 Reading ScoreJob::BeginWindow() {

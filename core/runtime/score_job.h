@@ -21,6 +21,8 @@ class ScoreJob : public Job {
   const RequestBasics& basics() const override { return request_.basics; }
   int64_t prompt_tokens() const override { return static_cast<int64_t>(request_.tokens.size()); }
   std::optional<Reading> NextReading() override;
+  void OnCachedTokens(int64_t tokens) override { score_.cached_tokens += tokens; }
+  void Finish() override;
   bool WantsLogits(int64_t position) const override;
   void OnLogits(int64_t position, absl::Span<const float> logits) override;
   bool logits_in_any_order() const override { return true; }

@@ -11,6 +11,7 @@
 #include "core/base/aligned_buffer.h"
 #include "core/model/mamba.h"
 #include "core/runtime/job.h"
+#include "core/runtime/prefix_trace.h"
 #include "core/runtime/reading.h"
 #include "core/runtime/request_stream.h"
 #include "core/runtime/state_slots.h"
@@ -23,6 +24,8 @@ struct ActiveRequest {
   std::shared_ptr<RequestStream> stream;
   SlotHolder holder;
   absl::Time submitted;
+  // Whether Started was pushed.
+  bool started = false;
   absl::Time first_token = absl::InfiniteFuture();
   // When its reader's queue was found full; InfiniteFuture while it has room.
   absl::Time paused_since = absl::InfiniteFuture();
@@ -61,8 +64,11 @@ struct Sequence {
   // all tokens, [tokens, hidden].
   int64_t layer = 0;
   base::AlignedBuffer residual;
+  PrefixTrace prefix;
 
   int64_t tokens_left() const { return reading.size() - tokens_read; }
+  // The largest chunk that may be read next.
+  int64_t max_chunk_tokens() const { return prefix.ChunkTokens(tokens_left()); }
   // Whether all of the reading has been read. The residual goes when the outputs are done.
   bool reading_is_done() const { return tokens_left() == 0 && residual.size() == 0; }
 };

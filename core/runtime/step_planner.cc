@@ -23,7 +23,8 @@ Priority PriorityOf(const Sequence& sequence) { return sequence.job->basics().pr
 double Wanted(const std::vector<Sequence*>& readers) {
   int64_t rows = 0;
   for (const Sequence* sequence : readers) {
-    rows += sequence->reading.layer_by_layer() ? sequence->reading.size() : sequence->tokens_left();
+    rows += sequence->reading.layer_by_layer() ? sequence->reading.size()
+                                               : sequence->max_chunk_tokens();
   }
   return static_cast<double>(rows);
 }
@@ -156,9 +157,10 @@ double StepPlanner::AddReading(Sequence& sequence, double budget, StepPlan& plan
   }
   // Without decoding sequences the budget is one of tokens.
   const double scored_cost = plan.rows.decoding == 0 ? 0 : cost_.scored_row() / cost_.reading_row();
+  const int64_t most = sequence.max_chunk_tokens();
   Chunk chunk = {&sequence, 0};
   double spent = 0;
-  while (chunk.tokens < sequence.tokens_left()) {
+  while (chunk.tokens < most) {
     const auto k = static_cast<size_t>(sequence.tokens_read + chunk.tokens);
     const bool scored = sequence.job->WantsLogits(sequence.reading.positions[k]);
     const double cost = 1 + (scored ? scored_cost : 0);

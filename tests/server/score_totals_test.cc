@@ -13,6 +13,7 @@ runtime::DocumentScore Score(double nll, int64_t tokens) {
   score.all = {nll, tokens};
   score.causal = score.all;
   score.scored_bytes = 2 * tokens;
+  score.cached_tokens = tokens;
   return score;
 }
 
@@ -30,6 +31,7 @@ TEST(ScoreTotalsTest, SumsDoNotDependOnTheOrderOfArrival) {
   EXPECT_EQ(mixed.sum().all.nll, ascending.sum().all.nll);
   EXPECT_EQ(mixed.sum().all.tokens, 6);
   EXPECT_EQ(mixed.sum().document_tokens, 9);
+  EXPECT_EQ(mixed.sum().cached_tokens, 6);
 }
 
 TEST(ScoreTotalsTest, ComputesPerplexityAndBitsPerByte) {

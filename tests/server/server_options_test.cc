@@ -31,6 +31,8 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   options.engine.state_slots = 0;
   options.adapters.default_name = "no/body";
   options.adapters.merged = {"kjv", ".devil"};
+  options.engine.prefix_cache_bytes = -1;
+  options.engine.prefix_block_tokens = 0;
   options.drain_delay = absl::Seconds(-1);
   options.log.level = "loud";
   options.engine.prompt_slowdown = 0.5;
@@ -41,6 +43,8 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   EXPECT_THAT(message, HasSubstr("--max-sequences 0: must be 1 to 65536"));
   EXPECT_THAT(message, HasSubstr("--default-adapter no/body: the name must be"));
   EXPECT_THAT(message, HasSubstr("--merge-adapter .devil: the name must be"));
+  EXPECT_THAT(message, HasSubstr("--prefix-cache-bytes -1: must be 0 to"));
+  EXPECT_THAT(message, HasSubstr("--prefix-block-tokens 0: must be 1 to"));
   EXPECT_THAT(message, HasSubstr("--drain-delay -1s"));
   EXPECT_THAT(message, HasSubstr("--log-level loud"));
   EXPECT_THAT(message, HasSubstr("--prompt-slowdown 0.5: must be 1 to 1000"));
@@ -109,7 +113,11 @@ TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
                           "--stall-park",
                           "90ms",
                           "--park-bytes",
-                          "5"});
+                          "5",
+                          "--prefix-cache-bytes",
+                          "0",
+                          "--prefix-block-tokens",
+                          "64"});
   ASSERT_TRUE(read.ok()) << read.status();
   const ServerOptions& options = **read;
   EXPECT_EQ(options.model_folder, "/m");
@@ -120,6 +128,8 @@ TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
   EXPECT_EQ(options.adapter_root, "/r");
   EXPECT_EQ(options.numerics, Numerics::kTorch);
   EXPECT_EQ(options.engine.threads, 3);
+  EXPECT_EQ(options.engine.prefix_cache_bytes, 0);
+  EXPECT_EQ(options.engine.prefix_block_tokens, 64);
   EXPECT_EQ(options.drain_delay, absl::Milliseconds(250));
   EXPECT_TRUE(options.reflection);
   EXPECT_EQ(options.log.format, LogFormat::kJson);

@@ -63,7 +63,7 @@ TEST(WireTest, AFullQueueSaysWhenToTryAgain) {
   google::rpc::RetryInfo info;
   ASSERT_TRUE(details.ParseFromString(refused.error_details()));
   ASSERT_TRUE(details.details_size() == 1 && details.details(0).UnpackTo(&info));
-  EXPECT_GE(info.retry_delay().seconds(), 1);
+  EXPECT_GT(info.retry_delay().seconds() * 1'000'000'000 + info.retry_delay().nanos(), 0);
   server.gate().Open();
   while (waiting->Read(&response)) {
   }

@@ -21,6 +21,16 @@ TEST(AlignedBufferTest, IsAlignedAndZeroAtAnySize) {
   }
 }
 
+TEST(AlignedBufferTest, SaysWhatMemoryItTakes) {
+  constexpr size_t kMebifloats = size_t{1} << 20;
+  EXPECT_EQ(AlignedBuffer().held_bytes(), 0U);
+  EXPECT_EQ(AlignedBuffer(1).held_bytes(), 64U);
+  EXPECT_EQ(AlignedBuffer(17).held_bytes(), 128U);
+  // From 2 MiB on in pages of 2 MiB.
+  EXPECT_EQ(AlignedBuffer(kMebifloats / 2).held_bytes(), size_t{2} << 20);
+  EXPECT_EQ(AlignedBuffer(kMebifloats / 2 + 1).held_bytes(), size_t{4} << 20);
+}
+
 TEST(AlignedBufferTest, MovesWithoutCopying) {
   for (const size_t size : {10UL, 1UL << 20}) {
     AlignedBuffer source(size);

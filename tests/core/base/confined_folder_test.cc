@@ -16,22 +16,22 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// root/a/file beside outside/file.
+// served/a/file beside outside/file.
 class ConfinedFolderTest : public testing::Test {
  protected:
   void SetUp() override {
     top_ = testing::TempDir() + "confined-XXXXXX";
     ASSERT_NE(::mkdtemp(top_.data()), nullptr);
-    for (const char* folder : {"root/a", "outside"}) {
+    for (const char* folder : {"served/a", "outside"}) {
       std::filesystem::create_directories(top_ + "/" + folder);
       std::ofstream(top_ + "/" + folder + "/file") << "content";
     }
   }
   void TearDown() override { std::filesystem::remove_all(top_); }
 
-  ConfinedFolder Root() const { return ConfinedFolder::Open(top_ + "/root").value(); }
+  ConfinedFolder Root() const { return ConfinedFolder::Open(top_ + "/served").value(); }
   ConfinedFolder A() const { return Root().OpenFolder("a").value(); }
-  std::string InA(const std::string& name) const { return top_ + "/root/a/" + name; }
+  std::string InA(const std::string& name) const { return top_ + "/served/a/" + name; }
 
   void ExpectRefused(const absl::Status& status, absl::StatusCode code,
                      const std::string& words) const {
@@ -50,7 +50,7 @@ TEST_F(ConfinedFolderTest, ReadsFilesInAFolder) {
 }
 
 TEST_F(ConfinedFolderTest, FollowsALinkOfTheOperatorsToTheFirstFolder) {
-  std::filesystem::create_directory_symlink(top_ + "/root", top_ + "/link");
+  std::filesystem::create_directory_symlink(top_ + "/served", top_ + "/link");
   EXPECT_TRUE(ConfinedFolder::Open(top_ + "/link").value().OpenFolder("a").ok());
   EXPECT_EQ(ConfinedFolder::Open(top_ + "/nowhere").status().code(),
             absl::StatusCode::kUnavailable);
@@ -74,8 +74,8 @@ TEST_F(ConfinedFolderTest, LetsNoNameLeadOut) {
 
 TEST_F(ConfinedFolderTest, FollowsNoSymbolicLinkInside) {
   const absl::StatusCode invalid = absl::StatusCode::kInvalidArgument;
-  std::filesystem::create_directory_symlink(top_ + "/outside", top_ + "/root/out");
-  std::filesystem::create_directory_symlink("a", top_ + "/root/in");
+  std::filesystem::create_directory_symlink(top_ + "/outside", top_ + "/served/out");
+  std::filesystem::create_directory_symlink("a", top_ + "/served/in");
   std::filesystem::create_symlink("file", InA("link"));
   ExpectRefused(Root().OpenFolder("out").status(), invalid, "out is a symbolic link");
   ExpectRefused(Root().OpenFolder("in").status(), invalid, "in is a symbolic link");

@@ -27,6 +27,8 @@ EngineOptions Options(int32_t slots) {
   options.stall_park = absl::Milliseconds(10);
   options.stall_limit = absl::Hours(1);
   options.poison_freed_state = true;
+  // The steps are counted: each prompt is read.
+  options.prefix_cache_bytes = 0;
   return options;
 }
 

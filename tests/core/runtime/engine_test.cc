@@ -102,6 +102,7 @@ std::string AnswerBits(Engine& engine, const AnyRequest& request) {
 std::vector<std::string> AnswersAlone(const std::vector<AnyRequest>& requests) {
   EngineOptions options = Poisoned();
   options.threads = 1;
+  options.prefix_cache_bytes = 0;
   const auto engine = Engine::Create(options, TinyModel());
   std::vector<std::string> answers;
   for (const AnyRequest& request : requests) answers.push_back(AnswerBits(*engine, request));
@@ -141,6 +142,7 @@ TEST(EngineTest, SeveralClientsAtOnceGetToTheBitWhatEachGetsAlone) {
   options.step_tokens = 40;
   options.prompt_chunk_tokens = 7;
   options.stream_events = 2;
+  options.prefix_block_tokens = 8;
   const auto engine = Engine::Create(options, TinyModel());
   ExpectClientsGet(*engine, requests, alone);
   EXPECT_EQ(engine->stats().slots_used, 0);
@@ -236,6 +238,23 @@ TEST(EngineTest, EndsWithTheTokenOrTextThatWasAskedFor) {
   EXPECT_EQ(at_text.text, whole.text.substr(0, found));
   EXPECT_EQ(at_text.tokens.size(), found);
   EXPECT_EQ(at_text.finished->generated_tokens, static_cast<int64_t>(found) + 4);
+}
+
+TEST(EngineTest, StartedIsTheFirstEventWhateverThereIsToReadOrToSay) {
+  const auto engine = Engine::Create(EngineOptions(), TinyModel());
+  GenerateRequest nothing_to_score = Generation({40}, 2);
+  nothing_to_score.prompt_logprobs = true;
+  ScoreRequest nothing_to_read;
+  nothing_to_read.tokens = {40};
+  nothing_to_read.mode = PerplexityMode::kContinuation;
+  nothing_to_read.prefix_tokens = 4;
+  const GenerateRequest cached = Generation({40, 41}, 1);
+  for (const AnyRequest& request : {AnyRequest(nothing_to_score), AnyRequest(nothing_to_read),
+                                    AnyRequest(cached), AnyRequest(cached)}) {
+    const auto stream = Submit(*engine, request);
+    EXPECT_TRUE(std::holds_alternative<Started>(stream->Wait()));
+    EXPECT_TRUE(Collect(*stream).ended.status.ok());
+  }
 }
 
 TEST(EngineTest, SaysWhyNothingWasScored) {

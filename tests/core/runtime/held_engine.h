@@ -94,6 +94,7 @@ inline std::shared_ptr<RequestStream> Submit(Engine& engine, AnyRequest request)
 // All events of one request.
 struct Answer {
   bool started = false;
+  int64_t cached_tokens = 0;
   std::string text;
   std::vector<int32_t> tokens;
   std::vector<TokenLogprob> logprobs;
@@ -105,7 +106,10 @@ struct Answer {
 };
 
 inline void AddEvent(Event event, Answer& answer) {
-  if (std::holds_alternative<Started>(event)) answer.started = true;
+  if (auto* started = std::get_if<Started>(&event)) {
+    answer.started = true;
+    answer.cached_tokens = started->cached_tokens;
+  }
   if (auto* delta = std::get_if<Delta>(&event)) {
     answer.text += delta->text;
     answer.tokens.insert(answer.tokens.end(), delta->tokens.begin(), delta->tokens.end());
