@@ -20,6 +20,11 @@ using Stub = v1::AdapterService::Stub;
 constexpr int64_t kMaxConfigBytes = int64_t{1} << 20;
 constexpr int64_t kMaxTensorsBytes = int64_t{256} << 20;
 
+constexpr absl::string_view kStorageNote =
+    "Equal content under a name is stored once; other content adds a version.\n"
+    "A merged adapter takes the memory of the weights that it changes: for when it\n"
+    "gets all traffic.\n\n";
+
 struct TransferFlags {
   std::string folder;
   std::string name;
@@ -109,11 +114,9 @@ void AddStorageFlags(CLI::App& app, TransferFlags& flags) {
   app.add_flag("--must-be-new", flags.must_be_new, "Fail if the name holds other content");
   app.add_option("--digest", flags.digest, "Fail if the content has another digest")
       ->type_name("HEX");
-  CLI::Option* merge = app.add_flag(
-      "--merge", flags.merge,
-      "Serve it as a copy of the weights that it changes: for when it takes all traffic");
-  app.add_flag("--no-merge", flags.no_merge,
-               "Serve it beside the base model's weights, as when it is new")
+  CLI::Option* merge =
+      app.add_flag("--merge", flags.merge, "Serve a merged copy of the model's weights");
+  app.add_flag("--no-merge", flags.no_merge, "Serve it unmerged, as when it is new")
       ->excludes(merge);
 }
 
@@ -141,27 +144,19 @@ void AddAdapterTransfers(CLI::App& adapters, Program& program) {
   load.add_option("--name", load_flags->name, "Name that requests give; the folder's")
       ->type_name("NAME");
   AddStorageFlags(load, *load_flags);
-  load.footer(
-      "Equal content under a name is stored once; other content adds a version.\n\n"
-      "Example:\n"
-      "  scanctl adapters load kjv --merge");
+  load.footer(absl::StrCat(kStorageNote, "Example:\n  scanctl adapters load kjv --merge"));
 
   auto upload_flags = std::make_shared<TransferFlags>();
   CLI::App& upload = AddTransfer(adapters, program, "upload", "Store and serve a PEFT folder",
                                  upload_flags, &Upload);
-  upload
-      .add_option("folder", upload_flags->folder,
-                  "Folder with adapter_config.json and adapter_model.safetensors")
+  upload.add_option("folder", upload_flags->folder, "Folder in PEFT's format")
       ->type_name("FOLDER")
       ->required();
   upload.add_option("name", upload_flags->name, "Name that requests give")
       ->type_name("NAME")
       ->required();
   AddStorageFlags(upload, *upload_flags);
-  upload.footer(
-      "Equal content under a name is stored once; other content adds a version.\n\n"
-      "Example:\n"
-      "  scanctl adapters upload my_adapter/ mine");
+  upload.footer(absl::StrCat(kStorageNote, "Example:\n  scanctl adapters upload my_adapter/ mine"));
 }
 
 }  // namespace scanserve::client
