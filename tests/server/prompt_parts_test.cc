@@ -53,7 +53,6 @@ v1::GeneratePrompt Joined(PromptParts& parts, int* count) {
 }
 
 TEST(PromptPartsTest, JoinedAreTheWholePromptOfTheLargestSize) {
-  // Characters of two bytes, and texts of 1 MiB whose cuts fall inside some.
   const auto tokenizer =
       runtime::PieceTokenizer({"a", "\xC3\xA9", "\xC3\xA9\xC3\xA9 in a word of its own"});
   const std::vector<int32_t> tokens = Tokens(32'768, 3);
@@ -78,6 +77,17 @@ TEST(PromptPartsTest, JoinedAreTheWholePromptOfTheLargestSize) {
                                        v1::TARGET_CLASS_CAUSAL};
     ASSERT_EQ(scored.target_class(), classes[position % 3]);
   }
+}
+
+TEST(PromptPartsTest, AreNotCutInsideACharacter) {
+  // After one byte all characters have two: every even cut would fall inside one.
+  const auto tokenizer = runtime::PieceTokenizer({"a", "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"});
+  std::vector<int32_t> tokens(80'000, 1);
+  tokens[0] = 0;
+  PromptParts parts(tokens, true, nullptr, *tokenizer);
+  int count = 0;
+  EXPECT_EQ(Joined(parts, &count).text(), tokenizer->Decode(tokens, false));
+  EXPECT_GT(count, 2);
 }
 
 TEST(PromptPartsTest, GiveTextAndIdsWithoutLogprobsSpecialTokensIncluded) {
