@@ -158,6 +158,22 @@ TEST(EngineForkTest, ACancelEndsAllSequencesAtOnce) {
   ExpectAllEndTogether(3, absl::StatusCode::kCancelled, cancel);
 }
 
+TEST(EngineForkTest, EndedInThePromptItGivesTheSlotsOfItsForksBack) {
+  ForkEngine engine(3);
+  auto stream = engine.loop().NewStream();
+  // More than one step reads.
+  auto job = std::make_unique<ForkedJob>(std::vector<int32_t>(20, 40),
+                                         std::vector<int32_t>{1, 1, 1}, stream);
+  ASSERT_TRUE(engine.loop().Submit(std::move(job), stream).ok());
+  engine.gate().AllowUpTo(1);
+  engine.gate().AwaitArrival(2);
+  EXPECT_EQ(engine.loop().stats().slots_used, 3);
+  stream->Cancel();
+  engine.gate().Open();
+  EXPECT_TRUE(absl::IsCancelled(Collect(*stream).ended.status));
+  ExpectIdle(engine.loop());
+}
+
 TEST(EngineForkTest, ShutdownEndsAllSequencesAtOnce) {
   ExpectAllEndTogether(3, absl::StatusCode::kUnavailable, [](EngineLoop& loop, RequestStream&) {
     loop.CancelAll(absl::UnavailableError("closing"));

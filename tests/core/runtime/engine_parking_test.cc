@@ -214,6 +214,35 @@ TEST(EngineParkingTest, AScoringThatIsParkedGoesOnWhereItWas) {
   ExpectIdle(*engine);
 }
 
+TEST(EngineParkingTest, AParkedOneThatNeedsMoreSlotsThanAreFreeIsWaitedFor) {
+  EngineOptions options = Options(2);
+  options.stream_events = 1;
+  EngineLoop loop(options, TinyModel());
+  const auto submit = [&](std::vector<int32_t> lengths) {
+    auto stream = loop.NewStream();
+    auto job =
+        std::make_unique<ForkedJob>(std::vector<int32_t>{40, 41}, std::move(lengths), stream);
+    EXPECT_TRUE(loop.Submit(std::move(job), stream).ok());
+    return stream;
+  };
+  const auto pair = submit({2, 2});
+  AwaitParked(loop, 1);
+  const auto running = submit({kEndless});
+  EXPECT_TRUE(std::holds_alternative<Started>(running->Wait()));
+  // The pair is ready, one slot is free, and one that needs no more comes.
+  EXPECT_TRUE(std::holds_alternative<Started>(pair->Wait()));
+  const auto small = submit({2});
+  const int64_t steps = loop.stats().steps;
+  while (loop.stats().steps < steps + 50) std::this_thread::yield();
+  EXPECT_EQ(loop.stats().queued, 1);
+  EXPECT_EQ(loop.stats().slots_used, 1);
+  running->Cancel();
+  EXPECT_TRUE(Collect(*pair).ended.status.ok());
+  EXPECT_TRUE(Collect(*small).ended.status.ok());
+  Collect(*running);
+  ExpectIdle(loop);
+}
+
 TEST(EngineParkingTest, AllSequencesOfARequestAreParkedAndComeBackTogether) {
   EngineOptions options = Options(3);
   options.stream_events = 1;
