@@ -229,6 +229,8 @@ TEST(EngineParkingTest, AParkedOneThatNeedsMoreSlotsThanAreFreeIsWaitedFor) {
   AwaitParked(loop, 1);
   const auto running = submit({kEndless});
   EXPECT_TRUE(std::holds_alternative<Started>(running->Wait()));
+  // It may have been parked for a moment; it has room from now on.
+  while (loop.stats().running == 0) std::this_thread::yield();
   // The pair is ready, one slot is free, and one that needs no more comes.
   EXPECT_TRUE(std::holds_alternative<Started>(pair->Wait()));
   const auto small = submit({2});
