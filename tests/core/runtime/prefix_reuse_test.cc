@@ -183,6 +183,16 @@ TEST(PrefixReuseTest, AdaptersAreKeptApartByContentAndNotKeptInMemory) {
   EXPECT_TRUE(adapter.expired());
 }
 
+TEST(PrefixReuseTest, AMergedAdapterFindsNothingOfTheUnmergedWhoseBitsAreOthers) {
+  CachedEngine cached;
+  GenerateRequest request = Generation(SomeTokens(20));
+  request.basics.adapter = LoadAdapter(kTiny, "all_modules", TinyModel()->config);
+  EXPECT_EQ(cached.Cached(request), 0);
+  request.basics.adapter = MergedAdapter(*request.basics.adapter, *TinyModel());
+  EXPECT_EQ(cached.Cached(request), 0);
+  EXPECT_EQ(cached.Cached(request), 20);
+}
+
 TEST(PrefixReuseTest, ThePrefixOfAContinuationIsFoundAndItsFirstTargetKept) {
   CachedEngine cached;
   const Tokens document = SomeTokens(60);
