@@ -25,10 +25,15 @@ absl::Status WriteAll(int descriptor, absl::string_view content, const std::stri
   return absl::OkStatus();
 }
 
-absl::Status WriteAndSync(const std::string& path, absl::string_view content) {
+absl::Status WriteAndSync(const std::string& path, absl::string_view content, Readers readers) {
+  const mode_t mode = readers == Readers::kOwner ? 0600 : 0644;
   const FileDescriptor file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!file.valid()) return UnavailableFromErrno("creating", path);
+  // What a crash left of another writing has the rights that it got then.
+  if (readers == Readers::kOwner && ::fchmod(file.get(), mode) != 0) {
+    return UnavailableFromErrno("restricting", path);
+  }
   SCANSERVE_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
   if (::fsync(file.get()) != 0) return UnavailableFromErrno("syncing", path);
   return absl::OkStatus();
@@ -93,9 +98,9 @@ absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path
   return content;
 }
 
-absl::Status WriteFileDurably(const std::string& path, absl::string_view content) {
+absl::Status WriteFileDurably(const std::string& path, absl::string_view content, Readers readers) {
   const std::string temporary = absl::StrCat(path, kTemporarySuffix);
-  absl::Status status = WriteAndSync(temporary, content);
+  absl::Status status = WriteAndSync(temporary, content, readers);
   if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
     status = UnavailableFromErrno("renaming to", path);
   }

@@ -44,8 +44,10 @@ absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path
 // kTemporarySuffix, fsyncs it, renames it over `path` and fsyncs the folder. A crash at any point
 // leaves the old or the new content, and perhaps the neighbour. UNAVAILABLE when the system cannot
 // (disk full, read-only, gone); the old content then stands, unless only the folder's fsync failed.
-// Two writers of one path need a lock.
-absl::Status WriteFileDurably(const std::string& path, absl::string_view content);
+// Two writers of one path need a lock. With kOwner nobody else may read it, from its first byte on.
+enum class Readers { kAsUmaskSays, kOwner };
+absl::Status WriteFileDurably(const std::string& path, absl::string_view content,
+                              Readers readers = Readers::kAsUmaskSays);
 inline constexpr absl::string_view kTemporarySuffix = ".tmp~";
 
 // Makes renames, creations and removals inside `folder` durable; empty is the current folder.

@@ -47,6 +47,15 @@ TEST_F(FileTest, ReadsWhatWasWrittenAndLeavesNoTemporary) {
   EXPECT_THAT(Names(), ElementsAre("x"));
 }
 
+TEST_F(FileTest, AFileForItsOwnerIsForNobodyElseEvenOverAnOldNeighbour) {
+  std::ofstream(folder_ + "/key.tmp~") << "left by a crash, readable by all";
+  ASSERT_EQ(::chmod((folder_ + "/key.tmp~").c_str(), 0644), 0);
+  ASSERT_TRUE(WriteFileDurably(folder_ + "/key", "secret", Readers::kOwner).ok());
+  struct stat status;
+  ASSERT_EQ(::stat((folder_ + "/key").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
 TEST_F(FileTest, RefusesAFileLargerThanTheLimit) {
   ASSERT_TRUE(WriteFileDurably(folder_ + "/x", "12345").ok());
   const absl::Status status = ReadFile(folder_ + "/x", 4).status();
