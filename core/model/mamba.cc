@@ -57,6 +57,12 @@ ops::LinearCall RowsOf(const ops::LinearCall& call, int64_t begin, int64_t rows)
 
 }  // namespace
 
+int64_t SequenceStateBytes(const MambaConfig& config) {
+  const int64_t floats_per_layer =
+      ConvStateFloats(config) + PaddedChannels(config) * config.state_size;
+  return config.num_layers * floats_per_layer * static_cast<int64_t>(sizeof(float));
+}
+
 SequenceState::SequenceState(const MambaConfig& config)
     : conv_floats_(ConvStateFloats(config)),
       floats_per_layer_(conv_floats_ + PaddedChannels(config) * config.state_size),

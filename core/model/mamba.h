@@ -42,6 +42,9 @@ class SequenceState {
   int64_t bytes() const { return static_cast<int64_t>(data_.size() * sizeof(float)); }
   // Memory that it takes: more than bytes() where it has huge pages of its own.
   int64_t held_bytes() const { return static_cast<int64_t>(data_.held_bytes()); }
+  // All of it. The layout follows from the config alone, whatever the processor.
+  absl::Span<float> floats() { return absl::MakeSpan(data_.data(), data_.size()); }
+  absl::Span<const float> floats() const { return absl::MakeSpan(data_.data(), data_.size()); }
 
  private:
   const int64_t conv_floats_;
@@ -131,5 +134,8 @@ class Mamba {
 // Channels inside a mixer as computed: the inner size rounded up to whole channel groups. The added
 // channels have zero weights and stay zero.
 int64_t PaddedChannels(const MambaConfig& config);
+
+// What SequenceState(config).bytes() is.
+int64_t SequenceStateBytes(const MambaConfig& config);
 
 }  // namespace scanserve::model
