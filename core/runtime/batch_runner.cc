@@ -22,6 +22,11 @@ std::pair<bool, uintptr_t> AdapterPlace(const Chunk& chunk) {
   return {adapter != nullptr && adapter->merged(), reinterpret_cast<uintptr_t>(adapter)};
 }
 
+void SetInitialState(const Reading& reading, model::SequenceState& state) {
+  if (reading.fresh_state) return state.Zero();
+  if (reading.initial_state != nullptr) state.CopyFrom(*reading.initial_state);
+}
+
 }  // namespace
 
 BatchRunner::BatchRunner(const model::LanguageModel& model, int threads, int64_t max_rows)
@@ -43,7 +48,7 @@ void BatchRunner::RunTogether(std::vector<Chunk> chunks) {
   for (const Chunk& chunk : chunks) {
     Sequence& sequence = *chunk.sequence;
     const Reading& reading = sequence.reading;
-    if (sequence.tokens_read == 0 && reading.fresh_state) sequence.state->Zero();
+    if (sequence.tokens_read == 0) SetInitialState(reading, *sequence.state);
     for (int64_t k = sequence.tokens_read; k < sequence.tokens_read + chunk.tokens; ++k) {
       tokens.push_back(reading.tokens[static_cast<size_t>(k)]);
       rows.push_back({&sequence, reading.positions[static_cast<size_t>(k)]});

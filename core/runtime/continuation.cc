@@ -29,6 +29,17 @@ Continuation::Continuation(std::shared_ptr<const GenerateRequest> request,
       sampler_(request_->sampling, selectable, request_->prompt, choice),
       text_(*model.tokenizer, request_->sampling.stop_strings) {
   if (request_->sampling.max_new_tokens == 0) finished_ = Ending(FinishReason::kLength);
+  if (const Session* session = request_->session.get()) {
+    sampler_.CountEarlier(session->prompt_counts, session->answer_counts);
+  }
+}
+
+void Continuation::BeginSession(const model::MambaConfig& config, std::function<void()> released) {
+  recorder_.emplace(*request_, config, std::move(released));
+}
+
+void Continuation::OnRead(const model::SequenceState& state) {
+  if (recorder_) recorder_->OnRead(state, sampler_.tokens_chosen(), finished());
 }
 
 std::optional<Reading> Continuation::NextReading() {
@@ -36,12 +47,12 @@ std::optional<Reading> Continuation::NextReading() {
     finished_->choice = choice_;
     finished_->generated_tokens = sampler_.tokens_chosen();
     stream_->Push(*finished_);
+    if (recorder_) stream_->Push(SessionMade{recorder_->Finish()});
     return std::nullopt;
   }
   Reading reading;
   reading.tokens = {last_token_};
-  reading.positions = {static_cast<int64_t>(request_->prompt.size()) + sampler_.tokens_chosen() -
-                       1};
+  reading.positions = {FirstReadingTokens(*request_) + sampler_.tokens_chosen() - 1};
   reading.fresh_state = false;
   return reading;
 }
@@ -75,6 +86,7 @@ std::optional<Finished> Continuation::EndingAt(int32_t token) const {
 }
 
 void Continuation::Send(Delta delta) {
+  if (recorder_) recorder_->OnReturned(delta.tokens);
   if (delta.text.empty() && delta.tokens.empty()) return;
   delta.choice = choice_;
   stream_->Push(std::move(delta));

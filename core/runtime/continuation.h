@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "core/runtime/reading.h"
 #include "core/runtime/request_stream.h"
 #include "core/runtime/sampler.h"
+#include "core/runtime/session_recorder.h"
 #include "core/runtime/text_stream.h"
 
 namespace scanserve::runtime {
@@ -29,7 +31,13 @@ class Continuation {
   bool has_token() const { return sampler_.tokens_chosen() > 0; }
   // Chooses the next token from its logits. Not once it is finished.
   void OnLogits(absl::Span<const float> logits);
-  // Reads the token chosen last. Sends Finished, and gives nothing, once it is finished.
+  // Makes the session that the request asks for. Before the first reading; `released` is called, on
+  // any thread, when the last owner of the session has let it go.
+  void BeginSession(const model::MambaConfig& config, std::function<void()> released);
+  // A reading is done, and left `state` behind.
+  void OnRead(const model::SequenceState& state);
+  // Reads the token chosen last. Once it is finished, sends Finished and the session, and gives
+  // nothing.
   std::optional<Reading> NextReading();
 
  private:
@@ -44,6 +52,7 @@ class Continuation {
   TextStream text_;
   int32_t last_token_ = 0;
   std::optional<Finished> finished_;
+  std::optional<SessionRecorder> recorder_;
 };
 
 }  // namespace scanserve::runtime

@@ -86,9 +86,10 @@ std::function<void()> EngineLoop::ReleaseOf(int64_t bytes) const {
 absl::StatusOr<std::shared_ptr<RequestStream>> EngineLoop::Generate(GenerateRequest request) {
   SCANSERVE_RETURN_IF_ERROR(CheckRequest(request, model_->config, options_.max_extraction_bytes));
   auto stream = NewStream();
-  const int64_t bytes = PromptScorer::Bytes(request);
+  GenerateJob::Released released = {ReleaseOf(PromptScorer::Bytes(request)),
+                                    ReleaseOf(SessionRecorder::Bytes(request, model_->config))};
   return Submit(std::make_unique<GenerateJob>(std::move(request), *model_, selectable_, stream,
-                                              ReleaseOf(bytes)),
+                                              std::move(released)),
                 stream);
 }
 

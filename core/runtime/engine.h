@@ -52,8 +52,8 @@ struct EngineOptions {
   int64_t park_bytes = int64_t{256} << 20;
   // A sequence paused for longer, parked or not, ends with RESOURCE_EXHAUSTED.
   absl::Duration stall_limit = absl::Seconds(30);
-  // Bytes of hidden states and log probabilities of prompts, over all requests, that are being
-  // collected or not yet sent.
+  // Bytes of hidden states, log probabilities of prompts and returned sessions, over all requests,
+  // that are being collected or not yet sent.
   int64_t max_extraction_bytes = int64_t{1} << 30;
   // Memory of the prefix cache, see docs/prefix-cache.md; 0 turns it off. An entry costs a state
   // slot's memory and one copy of it.

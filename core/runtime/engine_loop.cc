@@ -59,6 +59,7 @@ void EngineLoop::GoOn(std::unique_ptr<Sequence> sequence,
     if (sequence->job->has_first_token()) {
       sequence->request->first_token = std::min(sequence->request->first_token, absl::Now());
     }
+    sequence->job->OnRead(*sequence->state);
     std::vector<std::unique_ptr<Sequence>> forks = Fork(*sequence);
     const bool goes_on = BeginReading(*sequence);
     for (auto& fork : forks) GoOn(std::move(fork), running, ended);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -40,7 +41,7 @@ class EngineLoop : public Engine {
                                                         std::shared_ptr<RequestStream> stream);
 
  private:
-  // Bytes of hidden states in memory; shared, because an answer can outlive the engine.
+  // Bytes that jobs collected; shared, because an answer can outlive the engine.
   struct ExtractionMemory {
     std::atomic<int64_t> bytes{0};
   };

@@ -30,16 +30,17 @@ class ForkedContinuation final : public Job {
 
 GenerateJob::GenerateJob(GenerateRequest request, const model::LanguageModel& model,
                          const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream,
-                         std::function<void()> released)
+                         Released released)
     : request_(std::make_shared<const GenerateRequest>(std::move(request))),
       model_(model),
-      stream_(std::move(stream)) {
+      stream_(std::move(stream)),
+      released_(std::move(released)) {
   for (int32_t choice = 0; choice < request_->n; ++choice) {
     answers_.push_back(
         std::make_unique<Continuation>(request_, model, selectable, stream_, choice));
   }
   if (request_->prompt_logprobs) {
-    scorer_.emplace(*request_, model.config, std::move(released));
+    scorer_.emplace(*request_, model.config, released_.prompt_logprobs);
   }
 }
 
@@ -47,8 +48,10 @@ std::optional<Reading> GenerateJob::NextReading() {
   if (stage_ == Stage::kWaiting) {
     stage_ = Stage::kPrompt;
     if (scorer_.has_value()) scorer_->Begin();
-    return PromptReading(request_->basics.scan, model_.config.num_layers, request_->prompt, 0,
-                         prompt_tokens());
+    if (request_->return_session) {
+      answers_.front()->BeginSession(model_.config, released_.session);
+    }
+    return FirstReading(*request_, model_.config.num_layers);
   }
   stage_ = Stage::kAnswer;
   return answers_.front()->NextReading();

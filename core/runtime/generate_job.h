@@ -17,16 +17,24 @@ namespace scanserve::runtime {
 // Goes on as answer 0; its forks are the others.
 class GenerateJob : public Job {
  public:
-  // `model` and `selectable` must outlive it. `released` is called, on any thread, when the bytes
-  // that it collected are freed.
+  // What is called, on any thread, when the bytes that it collected are freed.
+  struct Released {
+    std::function<void()> prompt_logprobs;
+    std::function<void()> session;
+  };
+
+  // `model` and `selectable` must outlive it.
   GenerateJob(GenerateRequest request, const model::LanguageModel& model,
               const std::vector<bool>& selectable, std::shared_ptr<RequestStream> stream,
-              std::function<void()> released);
+              Released released);
 
   const RequestBasics& basics() const override { return request_->basics; }
-  int64_t prompt_tokens() const override { return static_cast<int64_t>(request_->prompt.size()); }
-  int64_t collected_bytes() const override { return PromptScorer::Bytes(*request_); }
+  int64_t prompt_tokens() const override { return FirstReadingTokens(*request_); }
+  int64_t collected_bytes() const override {
+    return PromptScorer::Bytes(*request_) + SessionRecorder::Bytes(*request_, model_.config);
+  }
   int32_t slots() const override { return request_->n; }
+  void OnRead(const model::SequenceState& state) override { answers_.front()->OnRead(state); }
   std::optional<Reading> NextReading() override;
   void OnStarted() override;
   std::vector<std::unique_ptr<Job>> Fork() override;
@@ -43,6 +51,7 @@ class GenerateJob : public Job {
   const std::shared_ptr<const GenerateRequest> request_;
   const model::LanguageModel& model_;
   const std::shared_ptr<RequestStream> stream_;
+  const Released released_;
   Stage stage_ = Stage::kWaiting;
   // Its own first; the others until they are forked.
   std::vector<std::unique_ptr<Continuation>> answers_;

@@ -29,6 +29,9 @@ class Job {
   // State slots that the request needs, all taken when it is admitted.
   virtual int32_t slots() const { return 1; }
 
+  // The present reading has been read, and left `state` behind. Before Fork() and NextReading().
+  virtual void OnRead(const model::SequenceState& /*state*/) {}
+
   // What to read next; nothing when the job is done. Called when the one before has been read. The
   // first call pushes no events: Started follows it.
   virtual std::optional<Reading> NextReading() = 0;

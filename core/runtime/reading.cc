@@ -2,6 +2,7 @@
 
 #include "core/order/scan_order.h"
 #include "core/runtime/request.h"
+#include "core/runtime/session.h"
 
 namespace scanserve::runtime {
 
@@ -27,6 +28,25 @@ Reading PromptReading(const AppliedScan& scan, int64_t num_layers,
     }
   }
   return reading;
+}
+
+Reading FirstReading(const GenerateRequest& request, int64_t num_layers) {
+  const int64_t tokens = FirstReadingTokens(request);
+  if (request.session == nullptr) {
+    return PromptReading(request.basics.scan, num_layers, request.prompt, 0, tokens);
+  }
+  Reading reading;
+  reading.tokens = request.session->pending;
+  reading.tokens.insert(reading.tokens.end(), request.prompt.begin(), request.prompt.end());
+  for (int64_t position = 0; position < tokens; ++position) reading.positions.push_back(position);
+  reading.fresh_state = false;
+  reading.initial_state = request.session->state;
+  return reading;
+}
+
+int64_t FirstReadingTokens(const GenerateRequest& request) {
+  const size_t pending = request.session == nullptr ? 0 : request.session->pending.size();
+  return static_cast<int64_t>(pending + request.prompt.size());
 }
 
 }  // namespace scanserve::runtime

@@ -2,7 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+namespace scanserve::model {
+class SequenceState;
+}
 
 namespace scanserve::runtime {
 
@@ -19,6 +24,8 @@ struct Reading {
   std::vector<int64_t> positions;
   // The sequence's state is zeroed first.
   bool fresh_state = true;
+  // What the sequence's state is set to first, unless it is zeroed; null leaves it as it is.
+  std::shared_ptr<const model::SequenceState> initial_state;
   // For a subset of layers: the effective order, and which layers take it. Else empty.
   std::vector<int32_t> layer_order;
   std::vector<bool> is_target_layer;
@@ -28,10 +35,16 @@ struct Reading {
 };
 
 struct AppliedScan;
+struct GenerateRequest;
 
 // The reading of a prompt that begins at natural position `begin`, with a fresh state, under
 // `scan`.
 Reading PromptReading(const AppliedScan& scan, int64_t num_layers,
                       const std::vector<int32_t>& document, int64_t begin, int64_t length);
+
+// What a generation reads first: its prompt, or where it goes on from a session the session's
+// pending tokens and then the prompt, in natural order from position 0, from the session's state.
+Reading FirstReading(const GenerateRequest& request, int64_t num_layers);
+int64_t FirstReadingTokens(const GenerateRequest& request);
 
 }  // namespace scanserve::runtime

@@ -44,8 +44,10 @@ struct RequestBasics {
   std::shared_ptr<const model::Adapter> adapter;
 };
 
+struct Session;
+
 // Continues `prompt`. Events: Started, PromptLogprobs when asked for, Delta.., Finished for each
-// answer, Ended.
+// answer, SessionMade when asked for, Ended.
 struct GenerateRequest {
   RequestBasics basics;
   std::vector<int32_t> prompt;
@@ -54,6 +56,11 @@ struct GenerateRequest {
   SamplingParameters sampling;
   // Log probability of each prompt token but the first, with sampling.top_logprobs alternatives.
   bool prompt_logprobs = false;
+  // Goes on from here: reads the session's pending tokens and then the prompt, which may be empty
+  // when there are any, in natural order, so that `basics.scan` has no order. Null begins anew.
+  std::shared_ptr<const Session> session;
+  // Asks for SessionMade.
+  bool return_session = false;
 };
 
 enum class PerplexityMode { kFullWindow, kContinuation, kSliding };
@@ -139,6 +146,12 @@ struct Finished {
   int64_t generated_tokens = 0;
 };
 
+// Where the conversation stands after the tokens that were returned. Its bytes count against
+// EngineOptions::max_extraction_bytes until the last copy of `session` is gone.
+struct SessionMade {
+  std::shared_ptr<const Session> session;
+};
+
 // Scored targets of one window, ascending by position.
 struct ScoredTokens {
   struct Target {
@@ -186,7 +199,7 @@ struct Ended {
   absl::Duration total_time;
 };
 
-using Event = std::variant<Started, PromptLogprobs, Delta, Finished, ScoredTokens, DocumentScore,
-                           HiddenStates, Ended>;
+using Event = std::variant<Started, PromptLogprobs, Delta, Finished, SessionMade, ScoredTokens,
+                           DocumentScore, HiddenStates, Ended>;
 
 }  // namespace scanserve::runtime

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/runtime/prompt_scorer.h"
+#include "core/runtime/session.h"
+#include "core/runtime/session_recorder.h"
 
 namespace scanserve::runtime {
 namespace {
@@ -40,11 +42,48 @@ absl::Status CheckLayers(absl::string_view field, const std::vector<int32_t>& la
   return absl::OkStatus();
 }
 
+absl::Status CheckResumed(const GenerateRequest& request, const model::MambaConfig& config) {
+  const Session& session = *request.session;
+  if (session.state->bytes() != model::SequenceStateBytes(config)) {
+    return Fault("session", absl::StrCat("a state of ", session.state->bytes(), " bytes, expected ",
+                                         model::SequenceStateBytes(config)));
+  }
+  if (request.basics.scan.order != nullptr) {
+    return Fault("scan", "a session goes on in natural order");
+  }
+  if (request.prompt_logprobs) {
+    return Fault("prompt_logprobs", "not for a prompt that goes on from a session");
+  }
+  std::vector<int32_t> tokens = session.pending;
+  tokens.insert(tokens.end(), request.prompt.begin(), request.prompt.end());
+  if (tokens.empty()) {
+    return Fault("prompt", "no tokens, and the session has none left to read");
+  }
+  return CheckTokens("prompt", tokens, config);
+}
+
+absl::Status CheckCollectedBytes(const GenerateRequest& request, const model::MambaConfig& config,
+                                 int64_t max_bytes) {
+  const int64_t scores = PromptScorer::Bytes(request);
+  if (scores > max_bytes) {
+    return Fault("prompt_logprobs", absl::StrCat("they take ", scores, " bytes, at most ",
+                                                 max_bytes, " are collected"));
+  }
+  const int64_t session = SessionRecorder::Bytes(request, config);
+  if (session > max_bytes - scores) {
+    return Fault("return_session", absl::StrCat("the session takes ", session, " bytes, at most ",
+                                                max_bytes - scores, " are collected"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConfig& config,
                           int64_t max_bytes) {
-  SCANSERVE_RETURN_IF_ERROR(CheckTokens("prompt", request.prompt, config));
+  SCANSERVE_RETURN_IF_ERROR(request.session == nullptr
+                                ? CheckTokens("prompt", request.prompt, config)
+                                : CheckResumed(request, config));
   SCANSERVE_RETURN_IF_ERROR(
       CheckLayers("target_layers", request.basics.scan.target_layers, config));
   const SamplingParameters& sampling = request.sampling;
@@ -55,11 +94,10 @@ absl::Status CheckRequest(const GenerateRequest& request, const model::MambaConf
   if (request.n > 1 && sampling.max_new_tokens == 0) {
     return Fault("n", absl::StrCat(request.n, ", at most 1 where max_new_tokens is 0"));
   }
-  const int64_t bytes = PromptScorer::Bytes(request);
-  if (bytes > max_bytes) {
-    return Fault("prompt_logprobs", absl::StrCat("they take ", bytes, " bytes, at most ", max_bytes,
-                                                 " are collected"));
+  if (request.n > 1 && (request.session != nullptr || request.return_session)) {
+    return Fault("n", absl::StrCat(request.n, ", a session has one answer"));
   }
+  SCANSERVE_RETURN_IF_ERROR(CheckCollectedBytes(request, config, max_bytes));
   if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature)) {
     return Fault("temperature", absl::StrCat(sampling.temperature, ", expected 0 or more"));
   }

@@ -77,6 +77,14 @@ Sampler::Sampler(const SamplingParameters& parameters, const std::vector<bool>& 
   if (parameters.repetition_penalty != 1.0F) seen_.insert(prompt.begin(), prompt.end());
 }
 
+void Sampler::CountEarlier(const TokenCounts& prompts, const TokenCounts& answers) {
+  for (const auto& [token, count] : answers) answer_counts_[token] += count;
+  if (parameters_.repetition_penalty == 1.0F) return;
+  for (const TokenCounts* counts : {&prompts, &answers}) {
+    for (const auto& [token, count] : *counts) seen_.insert(token);
+  }
+}
+
 TokenLogprob Sampler::Next(absl::Span<const float> logits) {
   Scratch& scratch = ThreadScratch();
   ApplyRules(logits, scratch);
@@ -113,7 +121,7 @@ void Sampler::ApplyRules(absl::Span<const float> logits, Scratch& scratch) const
 
 double Sampler::Uniform() const {
   return UniformDraw(parameters_.seed, static_cast<uint32_t>(choice_),
-                     static_cast<uint64_t>(tokens_chosen_));
+                     parameters_.first_draw + static_cast<uint64_t>(tokens_chosen_));
 }
 
 int32_t Sampler::Draw(Scratch& scratch) const {

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "core/runtime/request.h"
 #include "core/runtime/sampling_parameters.h"
+#include "core/runtime/session.h"
 
 namespace scanserve::runtime {
 
@@ -25,6 +26,10 @@ class Sampler {
   // which of several answers to one prompt this is.
   Sampler(const SamplingParameters& parameters, const std::vector<bool>& selectable,
           absl::Span<const int32_t> prompt, int32_t choice = 0);
+
+  // Lets the penalties count what stands before the prompt too: of earlier prompts and answers.
+  // Before the first token.
+  void CountEarlier(const TokenCounts& prompts, const TokenCounts& answers);
 
   // The next token, and its log probability when asked for. Advances the token index and the
   // counts.

@@ -38,6 +38,8 @@ struct SamplingParameters {
   // Key of the counter-based generator; with the choice's and the token's index it decides each
   // draw.
   uint64_t seed = 0;
+  // Index of the first token's draw: more than 0 where a session goes on.
+  uint64_t first_draw = 0;
   // Texts that end the answer and are not part of it. Not empty strings.
   std::vector<std::string> stop_strings;
   std::vector<int32_t> stop_token_ids;
