@@ -102,6 +102,7 @@ struct Answer {
   std::vector<ScoredTokens::Target> targets;
   std::optional<DocumentScore> score;
   std::shared_ptr<const std::vector<float>> hidden;
+  std::shared_ptr<const Session> session;
   Ended ended;
 };
 
@@ -121,6 +122,7 @@ inline void AddEvent(Event event, Answer& answer) {
   }
   if (auto* score = std::get_if<DocumentScore>(&event)) answer.score = *score;
   if (auto* hidden = std::get_if<HiddenStates>(&event)) answer.hidden = hidden->data;
+  if (auto* made = std::get_if<SessionMade>(&event)) answer.session = made->session;
   if (auto* ended = std::get_if<Ended>(&event)) answer.ended = *ended;
 }
 
