@@ -56,6 +56,16 @@ absl::Status AwaitEnd(runtime::RequestStream& stream, runtime::Event event) {
                       absl::StrCat("the model does not generate: ", status.message()));
 }
 
+// A ring that the operator names must be there; else the store keeps one, so that sessions outlive
+// a restart.
+absl::StatusOr<std::unique_ptr<SessionKeys>> OpenSessionKeys(const ServerOptions& options) {
+  if (!options.session_keys_file.empty()) {
+    return SessionKeys::Open(options.session_keys_file, SessionKeys::IfMissing::kFail);
+  }
+  return SessionKeys::Open(absl::StrCat(options.store_folder, "/session-keys"),
+                           SessionKeys::IfMissing::kMake);
+}
+
 }  // namespace
 
 Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle)
@@ -91,6 +101,7 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
   SCANSERVE_ASSIGN_OR_RETURN(
       backend->scans_, ScanSelector::Create(*backend->store_, {model.digest, model.tokenizer_digest,
                                                                model.config.num_layers}));
+  SCANSERVE_ASSIGN_OR_RETURN(backend->session_keys_, OpenSessionKeys(options));
   backend->engine_ = runtime::Engine::Create(options.engine, backend->model_);
   return backend;
 }

@@ -12,6 +12,7 @@
 #include "server/lifecycle.h"
 #include "server/scan_selector.h"
 #include "server/server_options.h"
+#include "server/session_keys.h"
 #include "server/task_thread.h"
 
 namespace scanserve::server {
@@ -37,6 +38,8 @@ class Backend {
   const store::DirectoryStore& store() const { return *store_; }
   ScanSelector& scans() { return *scans_; }
   const ScanSelector& scans() const { return *scans_; }
+  // What sessions are sealed with.
+  SessionKeys& session_keys() { return *session_keys_; }
   runtime::Engine& engine() { return *engine_; }
   absl::Time started() const { return started_; }
 
@@ -64,6 +67,7 @@ class Backend {
   std::unique_ptr<store::DirectoryStore> store_;
   std::unique_ptr<AdapterTable> adapters_;
   std::unique_ptr<ScanSelector> scans_;
+  std::unique_ptr<SessionKeys> session_keys_;
   std::atomic<int32_t> open_uploads_{0};
   // The threads go before what they use; the engine goes first of all, since it posts to one of
   // them.

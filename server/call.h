@@ -46,6 +46,8 @@ class Call final : public OpenCall {
 
   // Whose turns count together: the host that it came from.
   std::string caller() const;
+  // Who the caller has proved to be. Empty: calls are not authenticated.
+  const std::string& identity() const { return identity_; }
 
   // The client's, or the longest that a request may take, whichever is first.
   absl::Time deadline() const { return deadline_; }
@@ -71,6 +73,7 @@ class Call final : public OpenCall {
   const absl::Time arrived_;
   const absl::Time deadline_;
   std::string id_;
+  const std::string identity_;
   bool registered_ = false;
   std::function<void(const absl::Status&)> end_early_;
   std::atomic<bool> ending_early_{false};

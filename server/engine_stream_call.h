@@ -59,6 +59,9 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
     this->Finish(call_.End(status));
   }
 
+  // Makes the call end with `status` once all is sent, though the engine did its part.
+  void FailAtEnd(absl::Status status) { failure_ = std::move(status); }
+
   // Takes over one event, Ended among them.
   virtual void Accept(runtime::Event event) = 0;
   // Fills the next message that follows from the events accepted so far; false when there is none.
@@ -89,6 +92,7 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
 
   // Why we stopped it tells more than the engine's CANCELLED.
   absl::Status EndStatus() {
+    if (!failure_.ok()) return failure_;
     base::MutexLock lock(mutex_);
     return absl::IsCancelled(*ended_) && !stop_status_.ok() ? stop_status_ : *ended_;
   }
@@ -113,6 +117,7 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
   Response message_;
   bool client_gone_ = false;
   std::optional<absl::Status> ended_;
+  absl::Status failure_;
 };
 
 }  // namespace scanserve::server

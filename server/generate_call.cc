@@ -16,6 +16,8 @@
 #include "server/prompt_parts.h"
 #include "server/prompt_reader.h"
 #include "server/request_setting.h"
+#include "server/session_reply.h"
+#include "server/session_resume.h"
 
 namespace scanserve::server {
 namespace {
@@ -37,6 +39,9 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     if (!admitted.ok()) return Fail(admitted);
     const absl::Status converted = Convert();
     if (!converted.ok()) return Fail(converted);
+    if (resumed_ && request_.prompt().prompt_case() == v1::Prompt::PROMPT_NOT_SET) {
+      return Run(Submit(std::vector<int32_t>()));
+    }
     ReadPrompt(backend(), request_.prompt(), backend().limits().prompt_bytes,
                [this](TokensOrStatus tokens) { Run(Submit(std::move(tokens))); });
   }
@@ -47,18 +52,42 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(request_.unit_key()));
     SCANSERVE_ASSIGN_OR_RETURN(
         priority_, PriorityFromProto("priority", request_.priority(), runtime::Priority::kNormal));
-    SCANSERVE_ASSIGN_OR_RETURN(setting_,
-                               ChooseSetting(backend(), request_.scan(), request_.adapter()));
-    SCANSERVE_ASSIGN_OR_RETURN(generation_, GenerationFromProto(request_, backend().model(),
-                                                                backend().limits(), FreshSeed()));
+    SCANSERVE_RETURN_IF_ERROR(ConvertSession());
+    const uint64_t seed = resumed_ ? resumed_->session->seed : FreshSeed();
+    SCANSERVE_ASSIGN_OR_RETURN(
+        generation_, GenerationFromProto(request_, backend().model(), backend().limits(), seed));
+    generation_.return_session = request_.return_session();
+    if (!resumed_) return absl::OkStatus();
+    generation_.session = resumed_->session;
+    if (!request_.sampling().has_seed()) {
+      generation_.sampling.first_draw = resumed_->session->next_draw;
+    }
+    return absl::OkStatus();
+  }
+
+  // Chooses the setting: the session's, or what the request names.
+  absl::Status ConvertSession() {
+    if (request_.return_session()) SCANSERVE_RETURN_IF_ERROR(CheckSessionsFit(backend()));
+    if (request_.session().empty()) {
+      SCANSERVE_ASSIGN_OR_RETURN(setting_,
+                                 ChooseSetting(backend(), request_.scan(), request_.adapter()));
+      return absl::OkStatus();
+    }
+    SCANSERVE_ASSIGN_OR_RETURN(resumed_,
+                               ResumeSession(backend(), request_.session(), call().identity()));
+    SCANSERVE_ASSIGN_OR_RETURN(setting_, ResumedSetting(backend(), resumed_->binding,
+                                                        request_.scan(), request_.adapter()));
     return absl::OkStatus();
   }
 
   absl::StatusOr<Stream> Submit(TokensOrStatus tokens) {
     if (!tokens.ok()) return tokens.status();
     prompt_tokens_ = static_cast<int64_t>(tokens->size());
-    SCANSERVE_RETURN_IF_ERROR(
-        CheckPromptTokens(prompt_tokens_, MaxPromptTokens(backend().limits(), *setting_.scan)));
+    // A session with pending tokens goes on without new ones.
+    if (!resumed_ || resumed_->session->pending.empty() || prompt_tokens_ > 0) {
+      SCANSERVE_RETURN_IF_ERROR(
+          CheckPromptTokens(prompt_tokens_, MaxPromptTokens(backend().limits(), *setting_.scan)));
+    }
     call().CountPromptTokens(prompt_tokens_);
     if (request_.echo() || request_.prompt_logprobs()) prompt_ = *tokens;
     runtime::GenerateRequest request = generation_;
@@ -70,6 +99,10 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
   void Accept(runtime::Event event) override { event_ = std::move(event); }
 
   bool NextMessage(v1::GenerateResponse* message) override {
+    if (!session_.complete()) {
+      session_.Next(message->mutable_session());
+      return true;
+    }
     if (event_) {
       FillEvent(*std::exchange(event_, std::nullopt), message);
       if (message->event_case() != v1::GenerateResponse::EVENT_NOT_SET) return true;
@@ -93,6 +126,11 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
       generated_tokens_ += finished->generated_tokens;
       call().CountGeneratedTokens(finished->generated_tokens);
       *message->mutable_finished() = FinishedToProto(*finished);
+    } else if (const auto* made = std::get_if<runtime::SessionMade>(&event)) {
+      const absl::Status sealed =
+          session_.Seal(backend(), setting_, made->session, call().identity());
+      if (!sealed.ok()) return FailAtEnd(sealed);
+      session_.Next(message->mutable_session());
     } else if (const auto* ended = std::get_if<runtime::Ended>(&event)) {
       if (ended->status.ok()) FillSummary(*ended, message->mutable_summary());
     }
@@ -113,6 +151,10 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
                                            sampling.eos_token_ids.end());
     proto->set_prompt_tokens(prompt_tokens_);
     proto->set_cached_tokens(started.cached_tokens);
+    if (resumed_) {
+      proto->set_session_tokens(resumed_->session->tokens_read);
+      proto->set_pending_tokens(static_cast<int64_t>(resumed_->session->pending.size()));
+    }
   }
 
   void FillSummary(const runtime::Ended& ended, v1::GenerateSummary* proto) {
@@ -127,6 +169,8 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
   const v1::GenerateRequest& request_;
   RequestSetting setting_;
   runtime::Priority priority_ = runtime::Priority::kNormal;
+  std::optional<ResumedSession> resumed_;
+  SessionReply session_;
   // Without setting and prompt.
   runtime::GenerateRequest generation_;
   int64_t prompt_tokens_ = 0;

@@ -99,6 +99,15 @@ void AddScheduling(CLI::App& app, runtime::EngineOptions& engine) {
               "how long a client may not read before its request ends");
 }
 
+void AddSessions(CLI::App& app, ServerOptions& options) {
+  app.add_option("--session-keys", options.session_keys_file,
+                 "key ring of sessions, shared by servers that resume each other's (default: one "
+                 "in the store)")
+      ->type_name("FILE");
+  AddDuration(app, "--session-ttl", options.session_ttl,
+              "how long a returned session can be resumed");
+}
+
 void AddEngine(CLI::App& app, ServerOptions& options) {
   const std::map<std::string, Numerics> numerics = {{"f32.k1", Numerics::kF32K1},
                                                     {"torch", Numerics::kTorch}};
@@ -163,6 +172,7 @@ absl::StatusOr<std::optional<ServerOptions>> ReadOptions(int argc, const char* c
   app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", "scanserve-server " SCANSERVE_VERSION);
   AddPlaces(app, options);
+  AddSessions(app, options);
   AddEngine(app, options);
   AddLimits(app, options);
   AddLife(app, options);

@@ -14,6 +14,8 @@
 namespace scanserve::server {
 namespace {
 
+constexpr absl::Duration kMaxSessionTtl = absl::Hours(30 * 24);
+
 // Collects every fault instead of stopping at the first.
 class FaultList {
  public:
@@ -148,6 +150,9 @@ absl::Status Validate(const ServerOptions& options) {
                          absl::Milliseconds(1));
   faults.RequireDuration("--drain-delay", options.drain_delay, absl::ZeroDuration());
   faults.RequireDuration("--drain-deadline", options.drain_deadline, absl::ZeroDuration());
+  faults.Require(options.session_ttl >= absl::Seconds(1) && options.session_ttl <= kMaxSessionTtl,
+                 "--session-ttl", absl::FormatDuration(options.session_ttl),
+                 absl::StrCat("must be 1s to ", absl::FormatDuration(kMaxSessionTtl)));
   // Smaller ones would refuse the 1 MiB parts in which uploads come.
   faults.RequireRange("--max-message-bytes", options.max_message_bytes, 2 << 20, 1 << 30);
   faults.Require(IsLogLevel(options.log.level), "--log-level", options.log.level,
@@ -163,6 +168,8 @@ std::vector<LogField> Describe(const ServerOptions& options) {
       {"adapter_root", options.adapter_root},
       {"listen", options.listen},
       {"store", options.store_folder},
+      {"session_keys", options.session_keys_file},
+      {"session_ttl", absl::FormatDuration(options.session_ttl)},
       {"numerics", NumericsId(options.numerics)},
       {"threads", options.engine.threads},
       {"max_sequences", options.engine.state_slots},

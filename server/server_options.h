@@ -59,6 +59,10 @@ struct ServerOptions {
   std::string port_file;
   // The directory store.
   std::string store_folder;
+  // The key ring of sessions; empty is one in the store's folder, made when it is not there.
+  std::string session_keys_file;
+  // How long a returned session can be resumed.
+  absl::Duration session_ttl = absl::Hours(24);
   Numerics numerics = Numerics::kF32K1;
   runtime::EngineOptions engine;
   RequestLimits limits;

@@ -15,5 +15,6 @@ void AddAdapters(Program& program);
 void AddInfo(Program& program);
 void AddHealth(Program& program);
 void AddBench(Program& program);
+void AddSessionKeys(Program& program);
 
 }  // namespace scanserve::client

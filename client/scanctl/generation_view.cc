@@ -46,6 +46,9 @@ absl::Status GenerationView::Show(const v1::GenerateResponse& response) {
     case v1::GenerateResponse::kSummary:
       summary_ = response.summary();
       return absl::OkStatus();
+    case v1::GenerateResponse::kSession:
+      session_bytes_ = response.session().total_bytes();
+      return absl::OkStatus();
     case v1::GenerateResponse::EVENT_NOT_SET:
       return absl::OkStatus();
   }
@@ -155,6 +158,14 @@ Fields GenerationView::Statistics() const {
   for (const auto& [index, choice] : choices_) {
     fields.emplace_back(choices_.size() > 1 ? absl::StrCat("ended ", index) : "ended",
                         ReasonText(choice.finished));
+  }
+  if (started_.session_tokens() > 0) {
+    fields.emplace_back(
+        "resumed", absl::StrCat("after ", WithThousands(started_.session_tokens()), " tokens, ",
+                                started_.pending_tokens(), " more were pending"));
+  }
+  if (session_bytes_ > 0) {
+    fields.emplace_back("session", absl::StrCat(WithThousands(session_bytes_), " bytes"));
   }
   fields.emplace_back("request id", started_.request_id());
   return fields;

@@ -47,6 +47,7 @@ class GenerationView {
   v1::GenerateSummary summary_;
   // Log probabilities of all parts; text and ids are not kept.
   v1::GeneratePrompt prompt_;
+  int64_t session_bytes_ = 0;
   std::map<int32_t, Choice> choices_;
   int32_t current_ = 0;  // the choice that is being written
   bool current_titled_ = false;

@@ -15,5 +15,6 @@ int main(int argc, char** argv) {
   client::AddInfo(program);
   client::AddHealth(program);
   client::AddBench(program);
+  client::AddSessionKeys(program);
   return client::Run(program, argc, argv);
 }

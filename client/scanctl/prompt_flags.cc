@@ -21,6 +21,11 @@ void AddPromptFlags(CLI::App& app, PromptFlags& flags) {
   app.add_flag("--replace-invalid", flags.replace_invalid, "Take U+FFFD for what is not UTF-8");
 }
 
+bool NoPromptGiven(const PromptFlags& flags) {
+  return flags.text.empty() && flags.file.empty() && flags.token_ids.empty() &&
+         isatty(STDIN_FILENO) != 0;
+}
+
 absl::StatusOr<v1::Prompt> ReadPrompt(const PromptFlags& flags, bool drop_last_line_break) {
   v1::Prompt prompt;
   if (!flags.token_ids.empty()) {
@@ -32,7 +37,7 @@ absl::StatusOr<v1::Prompt> ReadPrompt(const PromptFlags& flags, bool drop_last_l
     prompt.set_text_bytes(flags.text);
     return prompt;
   }
-  if (flags.text.empty() && flags.file.empty() && isatty(STDIN_FILENO) != 0) {
+  if (NoPromptGiven(flags)) {
     return absl::InvalidArgumentError(
         "no prompt: give one as argument, with --prompt-file, or on standard input");
   }

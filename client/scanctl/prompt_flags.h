@@ -22,6 +22,9 @@ struct PromptFlags {
 // three.
 void AddPromptFlags(CLI::App& app, PromptFlags& flags);
 
+// Whether there is nothing to read: no prompt was given, and standard input is a terminal.
+bool NoPromptGiven(const PromptFlags& flags);
+
 // Reads what has to be read: standard input when nothing was given and it is no terminal. A text
 // that was read loses its last line break if `drop_last_line_break`, because editors and echo add
 // one.

@@ -82,6 +82,7 @@ class Generation:
     prompt_parts: list = field(default_factory=list)
     deltas: list = field(default_factory=list)
     finished: inference_pb.GenerateFinished | None = None
+    session: bytes = b""
     summary: inference_pb.GenerateSummary | None = None
 
     @property
@@ -119,6 +120,8 @@ class Generation:
             self.prompt_parts.append(response.prompt)
         elif kind == "delta":
             self.deltas.append(response.delta)
+        elif kind == "session":
+            self.session += response.session.data
         else:
             assert getattr(self, kind) is None, f"{kind} came twice"
             setattr(self, kind, getattr(response, kind))

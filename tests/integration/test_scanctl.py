@@ -21,7 +21,7 @@ COMMANDS = ["generate", "perplexity", "extract", "tokenize", "detokenize", "orde
             "orders upload", "orders download", "orders list", "orders show", "orders delete",
             "orders activate", "orders deactivate", "orders rollback", "orders history",
             "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",
-            "info", "health", "bench"]
+            "info", "health", "bench", "session-keys", "session-keys new", "session-keys rotate"]
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   options.engine.low_priority_share = std::nan("");
   options.engine.stall_park = absl::ZeroDuration();
   options.engine.park_bytes = -1;
+  options.session_ttl = absl::Hours(721);
   const std::string message(Validate(options).message());
   EXPECT_THAT(message, HasSubstr("--max-sequences 0: must be 1 to 65536"));
   EXPECT_THAT(message, HasSubstr("--default-adapter no/body: the name must be"));
@@ -51,6 +52,7 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   EXPECT_THAT(message, HasSubstr("--low-priority-share nan: must be 0.01 to 0.99"));
   EXPECT_THAT(message, HasSubstr("--stall-park 0: must be 1ms to 24h"));
   EXPECT_THAT(message, HasSubstr("--park-bytes -1"));
+  EXPECT_THAT(message, HasSubstr("--session-ttl 721h: must be 1s to 720h"));
 }
 
 TEST(ServerOptionsTest, PublicAddressesNeedBothInsecureFlags) {

@@ -11,6 +11,7 @@
 #include "scanserve/v1/inference_service.grpc.pb.h"
 #include "scanserve/v1/scan_order_service.grpc.pb.h"
 #include "tests/client/fake_server.h"
+#include "tests/client/temporary_folder.h"
 
 namespace scanserve::client {
 namespace {
@@ -29,6 +30,11 @@ class FakeInference : public v1::InferenceService::Service {
     writer->Write(response);
     response.mutable_finished()->set_reason(v1::FINISH_REASON_LENGTH);
     writer->Write(response);
+    for (const std::string& data : session_chunks) {
+      response.mutable_session()->set_data(data);
+      response.mutable_session()->set_total_bytes(session_bytes);
+      writer->Write(response);
+    }
     return status;
   }
 
@@ -48,6 +54,8 @@ class FakeInference : public v1::InferenceService::Service {
   }
 
   v1::GenerateRequest generate;
+  std::vector<std::string> session_chunks;
+  int64_t session_bytes = 0;
   v1::PerplexitySettings perplexity;
   grpc::Status status;
 };
@@ -75,6 +83,7 @@ void AddAll(Program& program) {
   AddInfo(program);
   AddHealth(program);
   AddBench(program);
+  AddSessionKeys(program);
 }
 
 class CommandLineTest : public testing::Test {
@@ -223,6 +232,36 @@ TEST_F(CommandLineTest, TakesSharedFlagsBehindTheCommandToo) {
   EXPECT_THAT(output_, HasSubstr("{\"event\":\"delta\",\"choice\":0,\"text\":\"answer\""));
 }
 
+TEST_F(CommandLineTest, BringsASessionBackAndSavesTheNextWhole) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("talk", "before");
+  inference_.session_chunks = {"af", "ter"};
+  inference_.session_bytes = 5;
+  ASSERT_EQ(Scanctl({"generate", "text", "--session", path, "--save-session", path}), kExitOk)
+      << error_;
+  EXPECT_EQ(inference_.generate.session(), "before");
+  EXPECT_TRUE(inference_.generate.return_session());
+  EXPECT_EQ(folder.Read("talk"), "after");
+  ASSERT_EQ(Scanctl({"generate", "text"}), kExitOk);
+  EXPECT_FALSE(inference_.generate.return_session());
+  EXPECT_EQ(inference_.generate.session(), "");
+}
+
+TEST_F(CommandLineTest, KeepsTheOldFileWhenASessionDoesNotArriveWhole) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("talk", "before");
+  const auto save = [&](std::vector<std::string> chunks) {
+    inference_.session_chunks = std::move(chunks);
+    EXPECT_EQ(Scanctl({"generate", "text", "--save-session", path}), kExitFailed);
+    EXPECT_EQ(folder.Read("talk"), "before");
+    return error_;
+  };
+  inference_.session_bytes = 5;
+  EXPECT_THAT(save({}), HasSubstr("the server sent 0 bytes of a session of 0"));
+  EXPECT_THAT(save({"af"}), HasSubstr("the server sent 2 bytes of a session of 5"));
+  EXPECT_THAT(save({"after", "wards"}), HasSubstr("the server sent 10 bytes of a session of 5"));
+}
+
 TEST_F(CommandLineTest, SlidingWindowsAreReadNaturallyWhateverIsActive) {
   ASSERT_EQ(Scanctl({"perplexity", "/dev/null", "--mode", "sliding", "--window", "8"}), kExitOk)
       << error_;
@@ -289,6 +328,9 @@ TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
       {"bench", "--prompt-tokens", "9", "--prompt-file", "f"},
       {"bench", "--shared-prefix", "1.5"},
       {"bench", "--mix", "score"},
+      {"session-keys"},
+      {"session-keys", "new"},
+      {"session-keys", "rotate", "file", "--keep", "0"},
   };
   for (const auto& arguments : wrong) {
     EXPECT_EQ(Scanctl(arguments), kExitUsage) << testing::PrintToString(arguments);
@@ -319,7 +361,7 @@ TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
     }
     ++commands;
   });
-  EXPECT_EQ(commands, 21);
+  EXPECT_EQ(commands, 27);
 }
 
 }  // namespace
