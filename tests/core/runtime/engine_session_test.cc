@@ -270,6 +270,26 @@ TEST(EngineSessionTest, TheSameSessionCanBeResumedTwiceInAnyCompany) {
   }
 }
 
+TEST(EngineSessionTest, WhatASessionReadsIsNoPrefixOfAFreshPrompt) {
+  EngineOptions options;
+  options.prefix_block_tokens = 1;
+  const auto caching = Engine::Create(options, TinyModel());
+  options.prefix_cache_bytes = 0;
+  const auto cold = Engine::Create(options, TinyModel());
+  GenerateRequest resumed = Greedy(kFollowUp, 6);
+  resumed.session = FirstPart(*caching, Greedy({40, 41, 42}, 4)).session;
+  const std::vector<int32_t> read = Joined({resumed.session->pending, kFollowUp});
+  const Answer second = Collect(*Submit(*caching, resumed));
+  // Neither the tokens that were read from the session on, nor the answer after them.
+  for (const std::vector<int32_t>& prompt :
+       {read, kFollowUp, Joined({read, second.tokens}), Joined({kFollowUp, second.tokens})}) {
+    EXPECT_EQ(Bits(Collect(*Submit(*caching, Greedy(prompt, 6)))),
+              Bits(Collect(*Submit(*cold, Greedy(prompt, 6)))));
+  }
+  // And a fresh prompt's state is not taken for a session's.
+  EXPECT_EQ(Bits(Collect(*Submit(*caching, resumed))), Bits(second));
+}
+
 TEST(EngineSessionTest, RoomForSessionsComesBackWhenTheLastOwnerLetsThemGo) {
   EngineOptions options;
   options.max_extraction_bytes = 3 * model::SequenceStateBytes(TinyModel()->config);
