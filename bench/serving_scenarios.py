@@ -134,6 +134,22 @@ def background(server, figures):
                      during[name].prompt_tokens_per_second() / speed, at_least=0.5)
 
 
+def priorities(server, figures):
+    """Twice as many clients as slots want text at each of the two priorities."""
+    with Client(server.address) as client:
+        slots = client.info().engine.slots_total
+    loads = {level: Load(server, "--clients", 2 * slots, "--duration", "30s", "--prompt-tokens", 64,
+                         "--output-tokens", 64, "--mix", f"generate,priority={level}", "--seed", seed)
+             for seed, level in enumerate(("normal", "low"))}
+    measured = {level: load.wait() for level, load in loads.items()}
+    # Both want everything from the later beginning on until the first stops sending.
+    begin = max(each.span()[0] for each in measured.values())
+    end = min(max(request["sent"] for request in each.requests) for each in measured.values())
+    tokens = {level: each.tokens_between(begin, end) for level, each in measured.items()}
+    figures.show("seconds with both saturated", end - begin)
+    figures.show("share of the low priority", tokens["low"] / sum(tokens.values()), at_least=0.1)
+
+
 def soak(server, figures):
     """Memory over 10,000 short requests of all kinds, after the first 2,000."""
     requests, settled = 10_000, 2_000
@@ -180,6 +196,7 @@ SCENARIOS = {
     "clients": (clients, ()),
     "long-prompt": (long_prompt, ()),
     "background": (background, ()),
+    "priorities": (priorities, ("--max-sequences", "8")),
     "soak": (soak, ()),
     "stalled-readers": (stalled_readers, ("--max-sequences", "8")),
 }

@@ -214,9 +214,10 @@ void AddBench(Program& program) {
       ->type_name("FILE");
   app.footer(
       "LENGTH is 128, uniform:64:512 or normal:MEAN:DEVIATION. KIND is generate,\n"
-      "perplexity or extract; keys: weight, prompt, output, adapter, order, window.\n"
-      "Latencies count from the time at which --rate wants a request sent. Ctrl-C\n"
-      "ends early and shows what was measured. Exit status 1 when requests failed.\n\n"
+      "perplexity or extract; keys: weight, prompt, output, adapter, order, window,\n"
+      "priority. Latencies count from the time at which --rate wants a request sent.\n"
+      "Ctrl-C ends early and shows what was measured. Exit status 1 when requests\n"
+      "failed.\n\n"
       "Example:\n"
       "  scanctl bench --clients 64 --prompt-tokens uniform:64:512 --requests 1000\n"
       "  scanctl bench --rate 5 --duration 60s --mix generate,weight=9,adapter=kjv \\\n"

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/scan_choice.h"
+#include "client/scanctl/scan_flags.h"
 #include "client/text_input.h"
 #include "core/base/status_macros.h"
 
@@ -46,6 +47,7 @@ struct Parts {
   v1::Prompt prompt;
   v1::ScanChoice scan;
   v1::AdapterChoice adapter;
+  v1::Priority priority;
 };
 
 template <typename Message>
@@ -53,6 +55,7 @@ void SetChoices(Parts& parts, Message& message) {
   message.set_request_id(parts.request_id);
   *message.mutable_scan() = std::move(parts.scan);
   *message.mutable_adapter() = std::move(parts.adapter);
+  message.set_priority(parts.priority);
 }
 
 }  // namespace
@@ -99,7 +102,7 @@ BenchRequest BenchRequests::Make(int64_t index) const {
   const BenchMixEntry& entry = settings_.mix[request.entry];
   const int64_t output_tokens = entry.output.value_or(settings_.output_tokens).Draw(random);
   Parts parts{absl::StrCat("bench-", settings_.seed, "-", index), DrawPrompt(entry, random),
-              ScanOf(entry), AdapterOf(entry)};
+              ScanOf(entry), AdapterOf(entry), PriorityOf(entry.priority)};
   switch (entry.kind) {
     case BenchKind::kGenerate: {
       auto& message = request.message.emplace<v1::GenerateRequest>();

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "client/scan_choice.h"
 #include "core/base/status_macros.h"
+#include "scanserve/v1/inference_service.pb.h"
 
 namespace scanserve::client {
 namespace {
@@ -70,6 +71,13 @@ absl::Status SetKey(absl::string_view text, absl::string_view key, absl::string_
     entry.adapter = std::string(value);
     return value == "none" ? absl::OkStatus() : ParseAdapterRef(value).status();
   }
+  if (key == "priority") {
+    entry.priority = std::string(value);
+    const auto priority = ParseEnum<v1::Priority>(value);
+    return priority && *priority != v1::PRIORITY_UNSPECIFIED
+               ? absl::OkStatus()
+               : WrongEntry(text, "a priority is normal or low");
+  }
   if (key == "order") {
     entry.order = std::string(value);
     return value == "identity" ? absl::OkStatus() : ParseScanOrderRef(value).status();
@@ -88,6 +96,7 @@ Json EntryJson(const BenchSettings& settings, const BenchMixEntry& entry) {
   if (entry.kind == BenchKind::kPerplexity) json["window_tokens"] = entry.window_tokens;
   if (!entry.adapter.empty()) json["adapter"] = entry.adapter;
   if (!entry.order.empty()) json["order"] = entry.order;
+  if (!entry.priority.empty()) json["priority"] = entry.priority;
   return json;
 }
 
@@ -167,6 +176,7 @@ std::string BenchMixEntryText(const BenchMixEntry& entry) {
   if (entry.window_tokens > 0) absl::StrAppend(&text, ",window=", entry.window_tokens);
   if (!entry.adapter.empty()) absl::StrAppend(&text, ",adapter=", entry.adapter);
   if (!entry.order.empty()) absl::StrAppend(&text, ",order=", entry.order);
+  if (!entry.priority.empty()) absl::StrAppend(&text, ",priority=", entry.priority);
   return text;
 }
 

@@ -41,6 +41,7 @@ struct BenchMixEntry {
   std::string adapter;                // empty is what the server assigns, "none" the base model
   std::string order;                  // empty is what the server assigns, "identity" natural order
   int64_t window_tokens = 0;          // perplexity only; 0 is the whole prompt
+  std::string priority;               // "normal" or "low"; empty is the server's default
 };
 
 // "KIND[,KEY=VALUE]..", e.g. "generate,weight=3,adapter=kjv". INVALID_ARGUMENT with what is wrong.

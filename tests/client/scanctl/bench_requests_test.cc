@@ -78,14 +78,15 @@ TEST(BenchRequestsTest, MixesKindsByWeight) {
 }
 
 TEST(BenchRequestsTest, PutsTheKeysOfTheMixIntoTheirFields) {
-  const BenchRequests requests(Mix({"perplexity,prompt=6,window=3,adapter=kjv,order=tour@2"}), 9,
-                               {});
+  const BenchRequests requests(
+      Mix({"perplexity,prompt=6,window=3,adapter=kjv,order=tour@2,priority=normal"}), 9, {});
   const BenchRequest made = requests.Make(0);
   const auto& request = std::get<BenchPerplexityRequest>(made.message);
   EXPECT_EQ(request.settings.window_tokens(), 3);
   EXPECT_EQ(request.settings.adapter().ref().name(), "kjv");
   EXPECT_EQ(request.settings.scan().setting().order().name(), "tour");
   EXPECT_EQ(request.settings.scan().setting().order().version(), 2);
+  EXPECT_EQ(request.settings.priority(), v1::PRIORITY_NORMAL);
   EXPECT_EQ(Ids(request.document.content()).size(), 6);
 
   const BenchRequest plain =
@@ -93,6 +94,7 @@ TEST(BenchRequestsTest, PutsTheKeysOfTheMixIntoTheirFields) {
   const auto& extract = std::get<v1::ExtractHiddenStatesRequest>(plain.message);
   EXPECT_TRUE(extract.adapter().has_base());
   EXPECT_TRUE(extract.scan().has_identity());
+  EXPECT_EQ(extract.priority(), v1::PRIORITY_UNSPECIFIED);
 }
 
 TEST(BenchRequestsTest, TakesPromptsFromTheLinesOfAFile) {

@@ -50,7 +50,7 @@ TEST(BenchMixEntryTest, IsWrittenAsItIsRead) {
   for (const char* text :
        {"generate", "generate,weight=3,prompt=uniform:8:16,output=4,adapter=kjv@2,order=tour",
         "perplexity,weight=0.5,prompt=2000,window=512,adapter=none,order=identity",
-        "extract,prompt=100"}) {
+        "extract,prompt=100,priority=normal"}) {
     const auto entry = ParseBenchMixEntry(text);
     ASSERT_TRUE(entry.ok()) << entry.status();
     EXPECT_EQ(BenchMixEntryText(*entry), text);
@@ -72,6 +72,8 @@ TEST(BenchMixEntryTest, RefusesWhatIsNoEntryInWords) {
       {"generate,", "generate takes no \"\""},
       {"generate,adapter=kjv@0", "kjv@0"},
       {"generate,order=x@0", "x@0"},
+      {"generate,priority=high", "a priority is normal or low"},
+      {"generate,priority=unspecified", "a priority is normal or low"},
   };
   for (const auto& [text, reason] : wrong) {
     const auto status = ParseBenchMixEntry(text).status();
