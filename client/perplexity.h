@@ -2,18 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "client/connection.h"
-#include "scanserve/v1/inference_service.pb.h"
+#include "client/document_exchange.h"
 
 namespace scanserve::client {
-
-// The next part of a document, nothing after the last one. Called on a thread of its own, one call
-// at a time; it waits while the server takes no more.
-using DocumentPartSource = std::function<absl::StatusOr<std::optional<v1::DocumentPart>>()>;
 
 // Called on the thread of the caller.
 using PerplexityHandler = std::function<absl::Status(const v1::ComputePerplexityResponse&)>;

@@ -24,6 +24,9 @@ absl::StatusOr<std::optional<Document>> DocumentAssembler::Add(v1::DocumentPart 
   SCANSERVE_RETURN_IF_ERROR(CheckAtMost(absl::StrCat(field, ": document_id"),
                                         static_cast<int64_t>(part.document_id().size()),
                                         kMaxIdBytes, "bytes"));
+  SCANSERVE_RETURN_IF_ERROR(CheckAtMost(absl::StrCat(field, ": group"),
+                                        static_cast<int64_t>(part.group().size()), kMaxIdBytes,
+                                        "bytes"));
   if (part.content().prompt_case() == v1::Prompt::PROMPT_NOT_SET) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ": none of text, text_bytes and token_ids is set"));
@@ -34,6 +37,7 @@ absl::StatusOr<std::optional<Document>> DocumentAssembler::Add(v1::DocumentPart 
   } else {
     document_.emplace();
     document_->id = part.document_id();
+    document_->group = part.group();
     document_->index = next_index_;
     document_->content = std::move(*part.mutable_content());
   }
@@ -46,9 +50,9 @@ absl::StatusOr<std::optional<Document>> DocumentAssembler::Add(v1::DocumentPart 
 
 absl::Status DocumentAssembler::Append(const v1::DocumentPart& part) {
   v1::Prompt& content = document_->content;
-  if (part.document_id() != document_->id) {
+  if (part.document_id() != document_->id || part.group() != document_->group) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "document ", next_index_, ": another document_id before the part without `more`"));
+        "document ", next_index_, ": another document_id or group before the part without `more`"));
   }
   if (part.content().prompt_case() != content.prompt_case()) {
     return absl::InvalidArgumentError(

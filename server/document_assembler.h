@@ -1,4 +1,4 @@
-// Joins the parts in which the documents of a perplexity call come.
+// Joins the parts in which the documents of a call come.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,8 @@ namespace scanserve::server {
 
 struct Document {
   std::string id;
+  // Empty: a group of its own.
+  std::string group;
   // From 0, in the order in which the client sent them.
   int64_t index = 0;
   v1::Prompt content;
@@ -25,9 +27,9 @@ class DocumentAssembler {
  public:
   explicit DocumentAssembler(int64_t max_document_bytes) : max_bytes_(max_document_bytes) {}
 
-  // The document that `part` ends, if it does. INVALID_ARGUMENT when the id is longer than 64
-  // bytes, changes within a document, the kind of content changes or is not set, or the document
-  // grows too long.
+  // The document that `part` ends, if it does. INVALID_ARGUMENT when id or group is longer
+  // than 64 bytes or changes within a document, the kind of content changes or is not set, or the
+  // document grows too long.
   absl::StatusOr<std::optional<Document>> Add(v1::DocumentPart part);
 
   // Whether parts of a document have come, but not its last one.

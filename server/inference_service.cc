@@ -1,4 +1,5 @@
 #include "scanserve/v1/inference_service.grpc.pb.h"
+#include "server/compare_call.h"
 #include "server/extract_call.h"
 #include "server/generate_call.h"
 #include "server/perplexity_call.h"
@@ -22,6 +23,11 @@ class InferenceService final : public v1::InferenceService::CallbackService {
   grpc::ServerBidiReactor<v1::ComputePerplexityRequest, v1::ComputePerplexityResponse>*
   ComputePerplexity(grpc::CallbackServerContext* context) override {
     return StartPerplexity(backend_, context);
+  }
+
+  grpc::ServerBidiReactor<v1::CompareRequest, v1::CompareResponse>* Compare(
+      grpc::CallbackServerContext* context) override {
+    return StartCompare(backend_, context);
   }
 
   grpc::ServerWriteReactor<v1::ExtractHiddenStatesResponse>* ExtractHiddenStates(

@@ -15,9 +15,6 @@ namespace scanserve::server {
 namespace {
 
 constexpr size_t kDocumentsInEngine = 4;
-// Read ahead of the engine, so that `stop` is seen while documents wait.
-constexpr size_t kWaitingDocuments = 64;
-constexpr int64_t kWaitingBytes = 1 << 20;
 // Finished ahead of the oldest unfinished one: their sums are kept until it is done.
 constexpr int64_t kEarlyDocuments = 1024;
 // Messages that wait for the client to read.
@@ -33,7 +30,7 @@ PerplexityRun::PerplexityRun(Backend& backend, Call& call, Resume resume)
     : backend_(backend),
       call_(call),
       resume_(std::move(resume)),
-      assembler_(backend.limits().document_bytes) {}
+      documents_(backend.limits().document_bytes) {}
 
 void PerplexityRun::Fail(const absl::Status& status) {
   if (fault_.ok()) fault_ = status;
@@ -51,10 +48,7 @@ void PerplexityRun::Advance() {
   if (fault_.ok()) QueueTotals();
 }
 
-bool PerplexityRun::WantsRequest() const {
-  return fault_.ok() && !requests_ended_ && waiting_.size() < kWaitingDocuments &&
-         waiting_bytes_ < kWaitingBytes;
-}
+bool PerplexityRun::WantsRequest() const { return fault_.ok() && documents_.WantsPart(); }
 
 std::optional<v1::ComputePerplexityResponse> PerplexityRun::NextMessage() {
   if (outgoing_.empty()) return std::nullopt;
@@ -85,13 +79,7 @@ void PerplexityRun::Take(v1::ComputePerplexityRequest request) {
   }
 }
 
-void PerplexityRun::EndRequests() {
-  requests_ended_ = true;
-  if (!rules_) return Fail(NoSettings());
-  if (!assembler_.incomplete()) return;
-  Fail(absl::InvalidArgumentError(
-      absl::StrCat("document ", assembler_.next_index(), ": its last part did not come")));
-}
+void PerplexityRun::EndRequests() { Fail(rules_ ? documents_.End() : NoSettings()); }
 
 absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings) {
   if (rules_) return absl::InvalidArgumentError("settings came twice");
@@ -100,9 +88,8 @@ absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings)
   SCANSERVE_RETURN_IF_ERROR(CheckUnitKey(settings.unit_key()));
   SCANSERVE_ASSIGN_OR_RETURN(priority_, PriorityFromProto("settings.priority", settings.priority(),
                                                           runtime::Priority::kLow));
-  SCANSERVE_ASSIGN_OR_RETURN(setting_,
-                             ChooseSetting(backend_, settings.scan(), settings.adapter()));
-  SCANSERVE_RETURN_IF_ERROR(ChooseScanOfMode(settings));
+  SCANSERVE_ASSIGN_OR_RETURN(setting_, ChooseScoredSetting(backend_, "settings", settings.mode(),
+                                                           settings.scan(), settings.adapter()));
   SCANSERVE_ASSIGN_OR_RETURN(
       rules_, ScoringRulesFromProto(settings, MaxPromptTokens(backend_.limits(), *setting_.scan)));
   v1::PerplexityStarted& started = *outgoing_.emplace_back().mutable_started();
@@ -111,60 +98,27 @@ absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings)
   return absl::OkStatus();
 }
 
-// SLIDING knows natural order alone: what the server assigns gives way to it, what was named does
-// not.
-absl::Status PerplexityRun::ChooseScanOfMode(const v1::PerplexitySettings& settings) {
-  if (settings.mode() != v1::PERPLEXITY_MODE_SLIDING) return absl::OkStatus();
-  if (settings.scan().has_setting() && setting_.scan->permutes()) {
-    return absl::InvalidArgumentError(absl::StrCat("settings.scan: order ",
-                                                   setting_.scan->setting.order_name,
-                                                   ", SLIDING reads in natural order only"));
-  }
-  setting_.scan = backend_.scans().Identity();
-  return absl::OkStatus();
-}
-
 absl::Status PerplexityRun::TakeDocument(v1::DocumentPart part) {
-  if (!rules_) return NoSettings();
-  SCANSERVE_ASSIGN_OR_RETURN(std::optional<Document> document, assembler_.Add(std::move(part)));
-  if (!document) return absl::OkStatus();
-  waiting_bytes_ += ContentBytes(document->content);
-  waiting_.push_back(*std::move(document));
-  return absl::OkStatus();
+  return rules_ ? documents_.Add(std::move(part)) : NoSettings();
 }
 
-void PerplexityRun::Stop() {
-  dropped_ = static_cast<int64_t>(waiting_.size()) + (assembler_.incomplete() ? 1 : 0);
-  waiting_.clear();
-  requests_ended_ = true;
-}
+void PerplexityRun::Stop() { dropped_ = documents_.Drop(); }
 
 // ---- What the engine does.
 
 bool PerplexityRun::BeginDocument() {
-  if (!fault_.ok() || waiting_.empty()) return false;
+  if (!fault_.ok() || documents_.empty()) return false;
   // Values of one document must not be mixed with another's.
   const size_t at_once = rules_->per_token ? 1 : kDocumentsInEngine;
   if (active_.size() >= at_once ||
-      waiting_.front().index >= totals_.next_index() + kEarlyDocuments) {
+      documents_.next_index() >= totals_.next_index() + kEarlyDocuments) {
     return false;
   }
   auto scoring = std::make_shared<DocumentScoring>();
-  scoring->document = std::move(waiting_.front());
-  waiting_.pop_front();
-  const v1::Prompt& content = scoring->document.content;
-  waiting_bytes_ -= ContentBytes(content);
+  scoring->document = documents_.Pop();
   active_.push_back(scoring);
-  const int64_t max_bytes = backend_.limits().document_bytes;
-  if (!IsLongText(content)) {
-    Submit(scoring, PromptTokens(backend_.model(), content, max_bytes));
-    return true;
-  }
-  const bool posted = backend_.tokenizing().TryPost([this, scoring, max_bytes] {
-    TokensOrStatus tokens = PromptTokens(backend_.model(), scoring->document.content, max_bytes);
-    resume_([this, &scoring, &tokens] { Submit(scoring, std::move(tokens)); });
-  });
-  if (!posted) Submit(scoring, TooManyLongTexts());
+  ReadDocument(backend_, scoring, resume_,
+               [this, scoring](TokensOrStatus tokens) { Submit(scoring, std::move(tokens)); });
   return true;
 }
 
@@ -191,30 +145,13 @@ absl::StatusOr<PerplexityRun::StreamPtr> PerplexityRun::SubmitTokens(const Docum
     TakeScore(scoring.document, score);
     return nullptr;
   }
-  runtime::ScoreRequest request;
-  request.basics = Basics(setting_, call_, priority_);
-  request.tokens = *std::move(tokens);
-  request.mode = rules_->mode;
-  request.window_tokens = rules_->window_tokens;
-  request.stride_tokens = rules_->stride_tokens;
-  request.prefix_tokens = rules_->prefix_tokens;
-  request.per_token = rules_->per_token;
-  auto stream = backend_.engine().Score(std::move(request));
-  if (!absl::IsResourceExhausted(stream.status())) return stream;
-  return WithRetryDelay(stream.status(), absl::Seconds(1));
+  return StartScoring(backend_, Basics(setting_, call_, priority_), *rules_, *std::move(tokens));
 }
 
 bool PerplexityRun::TakeEvents(const ScoringPtr& scoring) {
-  if (scoring->stream == nullptr || scoring->armed) return false;
   while (!fault_.ok() || outgoing_.size() < kWaitingMessages) {
-    const std::optional<runtime::Event> event = scoring->stream->Next();
-    if (!event) {
-      scoring->armed = true;
-      scoring->stream->NotifyWhenReady([this, scoring] {
-        backend_.Deliver([this, scoring] { resume_([&scoring] { scoring->armed = false; }); });
-      });
-      return false;
-    }
+    const std::optional<runtime::Event> event = NextEvent(backend_, scoring, resume_);
+    if (!event) return false;
     if (const auto* ended = std::get_if<runtime::Ended>(&*event)) {
       if (!ended->status.ok()) FailDocument(*scoring, ended->status);
       return true;
@@ -244,7 +181,7 @@ void PerplexityRun::FailDocument(const DocumentScoring& scoring, const absl::Sta
 }
 
 void PerplexityRun::DropWork() {
-  waiting_.clear();
+  documents_.Drop();
   outgoing_.clear();
   for (const ScoringPtr& scoring : active_) {
     if (scoring->stream != nullptr) scoring->stream->Cancel();
@@ -252,7 +189,7 @@ void PerplexityRun::DropWork() {
 }
 
 void PerplexityRun::QueueTotals() {
-  if (totals_queued_ || !requests_ended_ || !waiting_.empty() || !active_.empty()) return;
+  if (totals_queued_ || !documents_.exhausted() || !active_.empty()) return;
   totals_queued_ = true;
   v1::PerplexityTotals& totals = *outgoing_.emplace_back().mutable_totals();
   totals.set_documents(totals_.next_index());

@@ -16,7 +16,7 @@
 #include "server/backend.h"
 #include "server/call.h"
 #include "server/convert_perplexity.h"
-#include "server/document_assembler.h"
+#include "server/document_queue.h"
 #include "server/document_scoring.h"
 #include "server/prompt_reader.h"
 #include "server/request_setting.h"
@@ -27,10 +27,6 @@ namespace scanserve::server {
 // Not thread-safe: its call guards it with a mutex.
 class PerplexityRun {
  public:
-  // Called on other threads with a step of the run: takes the call's mutex, runs the step, and goes
-  // on.
-  using Resume = std::function<void(std::function<void()> step)>;
-
   PerplexityRun(Backend& backend, Call& call, Resume resume);
 
   void Take(v1::ComputePerplexityRequest request);
@@ -52,7 +48,6 @@ class PerplexityRun {
 
   absl::Status TakeSettings(const v1::PerplexitySettings& settings);
   absl::Status TakeDocument(v1::DocumentPart part);
-  absl::Status ChooseScanOfMode(const v1::PerplexitySettings& settings);
   void Stop();
 
   // True when a document has begun or a fault was found.
@@ -71,16 +66,13 @@ class PerplexityRun {
   Backend& backend_;
   Call& call_;
   const Resume resume_;
-  bool requests_ended_ = false;
   bool totals_queued_ = false;
   absl::Status fault_;
   RequestSetting setting_;
   runtime::Priority priority_ = runtime::Priority::kLow;
   // Set once the settings have come.
   std::optional<ScoringRules> rules_;
-  DocumentAssembler assembler_;
-  std::deque<Document> waiting_;
-  int64_t waiting_bytes_ = 0;
+  DocumentQueue documents_;
   std::list<ScoringPtr> active_;
   std::deque<v1::ComputePerplexityResponse> outgoing_;
   ScoreTotals totals_;

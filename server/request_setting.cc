@@ -59,6 +59,21 @@ absl::StatusOr<RequestSetting> ChooseSetting(const Backend& backend, const v1::S
   return setting;
 }
 
+absl::StatusOr<RequestSetting> ChooseScoredSetting(const Backend& backend, absl::string_view field,
+                                                   v1::PerplexityMode mode,
+                                                   const v1::ScanChoice& scan,
+                                                   const v1::AdapterChoice& adapter) {
+  SCANSERVE_ASSIGN_OR_RETURN(RequestSetting setting, ChooseSetting(backend, scan, adapter));
+  if (mode != v1::PERPLEXITY_MODE_SLIDING) return setting;
+  if (scan.has_setting() && setting.scan->permutes()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".scan: order ",
+                                                   setting.scan->setting.order_name,
+                                                   ", SLIDING reads in natural order only"));
+  }
+  setting.scan = backend.scans().Identity();
+  return setting;
+}
+
 int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan) {
   if (!scan.permutes_some_layers()) return limits.prompt_tokens;
   return std::min(limits.prompt_tokens, limits.subset_prompt_tokens);

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/runtime/request.h"
-#include "scanserve/v1/scan.pb.h"
+#include "scanserve/v1/inference_service.pb.h"
 #include "server/backend.h"
 #include "server/call.h"
 
@@ -26,6 +26,12 @@ absl::Status CheckModelName(const Backend& backend, const std::string& name);
 // ScanSelector::Pin and AdapterTable::Find.
 absl::StatusOr<RequestSetting> ChooseSetting(const Backend& backend, const v1::ScanChoice& scan,
                                              const v1::AdapterChoice& adapter);
+// The same for scoring in `mode`. SLIDING knows natural order alone: what the server assigns gives
+// way to it, what was named is INVALID_ARGUMENT. `field` holds `scan` in the request.
+absl::StatusOr<RequestSetting> ChooseScoredSetting(const Backend& backend, absl::string_view field,
+                                                   v1::PerplexityMode mode,
+                                                   const v1::ScanChoice& scan,
+                                                   const v1::AdapterChoice& adapter);
 absl::StatusOr<std::shared_ptr<const PinnedScan>> ChooseScan(const Backend& backend,
                                                              const v1::ScanChoice& choice);
 absl::StatusOr<AdapterPtr> ChooseAdapter(const Backend& backend, const v1::AdapterChoice& choice);

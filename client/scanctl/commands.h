@@ -7,6 +7,7 @@ namespace scanserve::client {
 
 void AddGenerate(Program& program);
 void AddPerplexity(Program& program);
+void AddCompare(Program& program);
 void AddExtract(Program& program);
 void AddTokenize(Program& program);
 void AddDetokenize(Program& program);

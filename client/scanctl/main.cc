@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
       "Asks a ScanServe server to generate, score, extract and switch scan orders.", "scanctl");
   client::AddGenerate(program);
   client::AddPerplexity(program);
+  client::AddCompare(program);
   client::AddExtract(program);
   client::AddTokenize(program);
   client::AddDetokenize(program);

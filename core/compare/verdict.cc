@@ -73,6 +73,7 @@ std::optional<int64_t> ClustersNeeded(double effect, double deviation,
     const int64_t middle = low + (high - low) / 2;
     (enough(middle) ? high : low) = middle;
   }
+  if (high > kMostClusters) return std::nullopt;
   return high;
 }
 

@@ -67,7 +67,7 @@ void PrefixReuse::Begin(Sequence& sequence) {
   PrefixTrace& trace = sequence.prefix;
   if (!reading.fresh_state) return Continue(trace, reading);
   trace = PrefixTrace();
-  if (!enabled_) return;
+  if (!enabled_ || !sequence.job->basics().use_prefix_cache) return;
   const NeededRows needed = RowsNeeded(*sequence.job, reading, num_layers_);
   const bool whole = needed.others == reading.size();
   if (!whole && (reading.layer_by_layer() || needed.others < block_tokens_)) return;

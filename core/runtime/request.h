@@ -42,6 +42,8 @@ struct RequestBasics {
   AppliedScan scan;
   // Null is the base model.
   std::shared_ptr<const model::Adapter> adapter;
+  // False reads every token and leaves the prefix cache as it is: for what is timed.
+  bool use_prefix_cache = true;
 };
 
 struct Session;

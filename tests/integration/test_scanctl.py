@@ -17,7 +17,7 @@ from scanserve_client import npy_bytes
 
 CASE = golden_json("greedy/continuations.json")["cases"][1]
 GREEDY = ("--greedy", "--ignore-eos")
-COMMANDS = ["generate", "perplexity", "extract", "tokenize", "detokenize", "orders",
+COMMANDS = ["generate", "perplexity", "compare", "extract", "tokenize", "detokenize", "orders",
             "orders upload", "orders download", "orders list", "orders show", "orders delete",
             "orders activate", "orders deactivate", "orders rollback", "orders history",
             "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",

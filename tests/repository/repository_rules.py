@@ -18,7 +18,7 @@ CORE_MAY_USE = {
     "runtime": {"base", "ops", "order", "model", "runtime"},
 }
 # The batch job and the command line need no model, so they carry neither it nor LibTorch.
-CLIENT_MAY_USE = {"base", "order"}
+CLIENT_MAY_USE = {"base", "order", "compare"}
 
 LIBTORCH_INCLUDE = re.compile(r'#\s*include\s*[<"](torch|ATen|c10|caffe2)/')
 LIBTORCH_FILES = {"core/ops/torch_linear.cc", "tests/core/ops/torch_linear_test.cc"}

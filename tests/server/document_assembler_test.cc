@@ -46,6 +46,11 @@ TEST(DocumentAssemblerTest, RefusesPartsThatDoNotFit) {
   };
   EXPECT_THAT(message_of_second(TextPart("b", "x")), HasSubstr("another document_id"));
   EXPECT_THAT(message_of_second(TextPart("a", "678901")), HasSubstr("11 bytes"));
+  v1::DocumentPart grouped = TextPart("a", "x");
+  grouped.set_group("g");
+  EXPECT_THAT(message_of_second(grouped), HasSubstr("or group"));
+  grouped.set_group(std::string(65, 'g'));
+  EXPECT_THAT(message_of_second(grouped), HasSubstr("group: 65 bytes"));
   EXPECT_THAT(message_of_second(TextPart(std::string(65, 'a'), "x")), HasSubstr("65 bytes"));
   v1::DocumentPart bytes;
   bytes.set_document_id("a");

@@ -53,10 +53,25 @@ class FakeInference : public v1::InferenceService::Service {
     return status;
   }
 
+  grpc::Status Compare(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::CompareResponse, v1::CompareRequest>* stream) override {
+    v1::CompareRequest request;
+    stream->Read(&request);
+    compare = request.settings();
+    while (stream->Read(&request)) {
+    }
+    v1::CompareResponse response;
+    response.mutable_totals()->mutable_estimate()->set_verdict(v1::COMPARE_VERDICT_WORSE);
+    stream->Write(response);
+    return status;
+  }
+
   v1::GenerateRequest generate;
   std::vector<std::string> session_chunks;
   int64_t session_bytes = 0;
   v1::PerplexitySettings perplexity;
+  v1::CompareSettings compare;
   grpc::Status status;
 };
 
@@ -75,6 +90,7 @@ class FakeOrders : public v1::ScanOrderService::Service {
 void AddAll(Program& program) {
   AddGenerate(program);
   AddPerplexity(program);
+  AddCompare(program);
   AddExtract(program);
   AddTokenize(program);
   AddDetokenize(program);
@@ -271,6 +287,49 @@ TEST_F(CommandLineTest, SlidingWindowsAreReadNaturallyWhateverIsActive) {
   EXPECT_TRUE(inference_.perplexity.scan().has_assigned());
 }
 
+TEST_F(CommandLineTest, ComparesWhatTheFlagsOfEachArmName) {
+  ASSERT_EQ(Scanctl({"compare",    "--corpus",    "/dev/null", "--b",
+                     "wiki@2",     "--readout-b", "pin-last",  "--target-layers-b",
+                     "1,3",        "--adapter-a", "none",      "--adapter-b",
+                     "kjv",        "--prefix",    "8",         "--margin",
+                     "0.01",       "--alpha",     "0.1",       "--plan",
+                     "open-ended", "--seed",      "9",         "--keep-going"}),
+            kExitOk)
+      << error_;
+  const v1::CompareSettings& sent = inference_.compare;
+  EXPECT_TRUE(sent.a().scan().has_identity());
+  EXPECT_TRUE(sent.a().adapter().has_base());
+  EXPECT_EQ(sent.b().scan().setting().order().name(), "wiki");
+  EXPECT_EQ(sent.b().scan().setting().order().version(), 2);
+  EXPECT_EQ(sent.b().scan().setting().readout(), v1::READOUT_PIN_LAST);
+  EXPECT_THAT(sent.b().scan().setting().target_layers(), ElementsAre(1, 3));
+  EXPECT_EQ(sent.b().adapter().ref().name(), "kjv");
+  EXPECT_EQ(sent.mode(), v1::PERPLEXITY_MODE_CONTINUATION);
+  EXPECT_EQ(sent.prefix_tokens(), 8);
+  EXPECT_EQ(sent.margin(), .01);
+  EXPECT_EQ(sent.alpha(), .1);
+  EXPECT_EQ(sent.plan(), v1::COMPARE_PLAN_OPEN_ENDED);
+  EXPECT_EQ(sent.seed(), 9);
+  EXPECT_FALSE(sent.stop_early());
+  EXPECT_FALSE(sent.per_token());
+}
+
+TEST_F(CommandLineTest, ComparesIdentityWithItselfUnlessToldOtherwise) {
+  ASSERT_EQ(Scanctl({"compare", "--corpus", "/dev/null", "--mode", "full-window"}), kExitOk)
+      << error_;
+  const v1::CompareSettings& sent = inference_.compare;
+  EXPECT_TRUE(sent.b().scan().has_identity());
+  EXPECT_TRUE(sent.b().adapter().has_assigned());
+  EXPECT_EQ(sent.prefix_tokens(), 0);
+  EXPECT_TRUE(sent.stop_early());
+}
+
+TEST_F(CommandLineTest, FailsWhereAComparisonDoesNotShowWhatIsExpected) {
+  EXPECT_EQ(Scanctl({"compare", "--corpus", "/dev/null", "--expect", "not-worse"}), kExitFailed);
+  EXPECT_THAT(output_, HasSubstr("worse: B predicts worse"));
+  EXPECT_THAT(error_, HasSubstr("expected B to be not-worse: worse: B predicts worse"));
+}
+
 TEST_F(CommandLineTest, ActivatesASettingAndDeactivatesIt) {
   ASSERT_EQ(Scanctl({"orders", "activate", "wiki", "--target-layers", "1", "--expected-revision",
                      "0", "--force"}),
@@ -312,6 +371,9 @@ TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
       {"perplexity"},
       {"perplexity", "file", "--documents", "page"},
       {"perplexity", "file", "--mode", "wide"},
+      {"compare"},
+      {"compare", "--corpus", "file", "--expect", "worse"},
+      {"compare", "--corpus", "file", "--plan", "loose"},
       {"extract", "file"},
       {"extract", "file", "--out", "o", "--range", "5"},
       {"orders", "activate", "name@0"},

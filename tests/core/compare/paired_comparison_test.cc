@@ -129,6 +129,16 @@ TEST(PairedComparisonTest, ReportsAContradictionWhenTheOrderWasNotRandomAndKeeps
   EXPECT_TRUE(comparison.LookAtEnd(kNow).contradiction);
 }
 
+TEST(PairedComparisonTest, IntervalsThatFailAGateContradictNothing) {
+  PairedComparison comparison({});
+  for (const PairedCluster& cluster : Clusters(40, 3, 8)) comparison.Add(cluster);
+  EXPECT_GT(comparison.Look(kNow).interval.low, 0);
+  for (const PairedCluster& cluster : Clusters(900, -3, 9)) comparison.Add(cluster);
+  const ComparisonLook look = comparison.Look(kNow);
+  EXPECT_EQ(look.assessment.verdict, Verdict::kBetter);
+  EXPECT_FALSE(look.contradiction);
+}
+
 TEST(PairedComparisonTest, LeavesClustersWithoutTokensOut) {
   PairedComparison comparison({});
   comparison.Add({0, 0, 0});

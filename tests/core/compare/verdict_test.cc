@@ -127,6 +127,9 @@ TEST(VerdictTest, ClustersNeededAreNotSaidBeyondTenMillion) {
   const auto fixed = [](int64_t) { return 1.96; };
   EXPECT_EQ(ClustersNeeded(0, 1, fixed), std::nullopt);
   EXPECT_EQ(ClustersNeeded(1e-6, 1, fixed), std::nullopt);
+  // (2.8016 / 0.0008)^2 is 12.3 million, 0.00089 needs 9.9.
+  EXPECT_EQ(ClustersNeeded(.0008, 1, fixed), std::nullopt);
+  EXPECT_NEAR(static_cast<double>(*ClustersNeeded(.00089, 1, fixed)), 9'909'000, 1000);
 }
 
 }  // namespace

@@ -1,0 +1,117 @@
+// A bidirectional call to which a client sends documents: reads, writes and the end around a run.
+//
+// A run (PerplexityRun, CompareRun) turns requests into messages and knows nothing of gRPC. It has
+// Take, EndRequests, Fail, Advance, WantsRequest, NextMessage and End, as described there.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "core/base/mutex.h"
+#include "server/backend.h"
+#include "server/call.h"
+
+namespace scanserve::server {
+
+// Every reaction takes the mutex, tells the run what happened, and goes on with what can be done.
+// Deletes itself after its last reaction.
+template <typename Run, typename Request, typename Response>
+class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  // `method` outlives the call.
+  static DocumentCall* Start(Backend& backend, absl::string_view method,
+                             grpc::CallbackServerContext* context) {
+    auto* call = new DocumentCall(backend, method, context);
+    call->Begin();
+    return call;
+  }
+
+ private:
+  DocumentCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
+      : call_(backend.lifecycle(), method, context, backend.options().max_request_duration),
+        run_(backend, call_, [this](std::function<void()> step) { Step(step); }) {}
+
+  void Begin() {
+    const absl::Status admitted = call_.Admit([this](const absl::Status& status) {
+      Step([this, &status] { LockedRun().Fail(status); });
+    });
+    if (!admitted.ok()) return this->Finish(call_.End(admitted));
+    this->StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    Step([this, ok] {
+      reading_ = false;
+      if (ok) {
+        LockedRun().Take(std::move(request_));
+      } else {
+        LockedRun().EndRequests();
+      }
+    });
+  }
+
+  void OnWriteDone(bool ok) override {
+    Step([this, ok] {
+      writing_ = false;
+      if (!ok) LockedRun().Fail(absl::CancelledError("the client is gone"));
+    });
+  }
+
+  void OnCancel() override {
+    Step([this] { LockedRun().Fail(absl::CancelledError("the client is gone")); });
+  }
+
+  void OnDone() override { delete this; }
+
+  // Finishes without the mutex: the call may be gone as soon as it is finished.
+  void Step(const std::function<void()>& step) {
+    std::optional<absl::Status> end;
+    {
+      base::MutexLock lock(mutex_);
+      step();
+      end = Advance();
+    }
+    if (end) this->Finish(call_.End(*end));
+  }
+
+  // The status to finish with, once.
+  std::optional<absl::Status> Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) return std::nullopt;
+    run_.Advance();
+    if (!reading_ && run_.WantsRequest()) {
+      reading_ = true;
+      request_.Clear();
+      this->StartRead(&request_);
+    }
+    if (!writing_) {
+      if (std::optional<Response> message = run_.NextMessage()) {
+        writing_ = true;
+        message_ = *std::move(message);
+        this->StartWrite(&message_);
+      }
+    }
+    if (writing_) return std::nullopt;
+    std::optional<absl::Status> end = run_.End();
+    finished_ = end.has_value();
+    return end;
+  }
+
+  // For steps, which hold the mutex though the compiler cannot see it.
+  Run& LockedRun() ABSL_NO_THREAD_SAFETY_ANALYSIS { return run_; }
+
+  Call call_;
+  // gRPC's while a read or write is under way.
+  Request request_;
+  Response message_;
+  base::Mutex mutex_;
+  Run run_ ABSL_GUARDED_BY(mutex_);
+  bool reading_ = true;   // changed by steps and Advance alone
+  bool writing_ = false;  // changed by steps and Advance alone
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace scanserve::server
