@@ -19,12 +19,20 @@ void StepGate::Close() {
 void StepGate::Open() {
   base::MutexLock lock(mutex_);
   closed_ = false;
+  allowed_ = 0;
   changed_.NotifyAll();
 }
 
 void StepGate::Pass() {
   base::MutexLock lock(mutex_);
-  while (closed_) changed_.Wait(mutex_);
+  while (closed_ && allowed_ == 0) changed_.Wait(mutex_);
+  if (closed_) --allowed_;
+}
+
+void StepGate::Let(int64_t steps) {
+  base::MutexLock lock(mutex_);
+  allowed_ += steps;
+  changed_.NotifyAll();
 }
 
 ServerOptions TestServer::Options() {
@@ -66,14 +74,14 @@ void TestServer::Stop() {
   server_.reset();
 }
 
-std::shared_ptr<grpc::Channel> TestServer::NewChannel() const {
+std::shared_ptr<grpc::Channel> TestServer::NewChannel(int port) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Without it the flow-control window stays at 64 KiB, so that a client that does not read is
   // felt.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
                                    grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -108,6 +116,8 @@ GenerateResult Generate(v1::InferenceService::Stub& stub, const v1::GenerateRequ
     if (response.has_finished()) result.finished = response.finished();
     if (response.has_delta()) {
       result.text += response.delta().text();
+      result.token_ids.insert(result.token_ids.end(), response.delta().token_ids().begin(),
+                              response.delta().token_ids().end());
       ++result.deltas;
     }
   }

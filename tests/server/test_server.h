@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "scanserve/v1/adapter_service.grpc.pb.h"
 #include "scanserve/v1/inference_service.grpc.pb.h"
@@ -23,6 +24,8 @@ class StepGate {
  public:
   void Close();
   void Open();
+  // Lets this many more steps pass while it is closed.
+  void Let(int64_t steps);
   // For EngineOptions::before_step.
   void Pass();
 
@@ -30,6 +33,7 @@ class StepGate {
   base::Mutex mutex_;
   base::CondVar changed_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t allowed_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class TestServer {
@@ -47,8 +51,10 @@ class TestServer {
   StepGate& gate() { return gate_; }
   Backend& backend() { return *backend_; }
   Lifecycle& lifecycle() { return lifecycle_; }
+  int port() const { return server_->port(); }
   // Its own connection each time.
-  std::shared_ptr<grpc::Channel> NewChannel() const;
+  std::shared_ptr<grpc::Channel> NewChannel() const { return NewChannel(port()); }
+  static std::shared_ptr<grpc::Channel> NewChannel(int port);
   std::unique_ptr<v1::InferenceService::Stub> NewInference() const;
   std::unique_ptr<v1::ScanOrderService::Stub> NewScanOrders() const;
   std::unique_ptr<v1::AdapterService::Stub> NewAdapters() const;
@@ -71,6 +77,7 @@ struct GenerateResult {
   grpc::Status status;
   v1::GenerateStarted started;
   std::string text;
+  std::vector<int32_t> token_ids;
   int deltas = 0;
   v1::GenerateFinished finished;
 };
