@@ -113,7 +113,7 @@ class CompareTest : public testing::Test {
 
   static ServerOptions WithAdapter() {
     ServerOptions options = TestServer::Options();
-    options.adapters = {{"kjv", SCANSERVE_SOURCE_DIR "/models/scanserve-6m/adapters/kjv"}};
+    options.adapters.folders = {{"kjv", SCANSERVE_SOURCE_DIR "/models/scanserve-6m/adapters/kjv"}};
     return options;
   }
 
