@@ -75,7 +75,7 @@ void AddAdapters(Program& program) {
 
   auto name = std::make_shared<std::string>();
   CLI::App& unload =
-      *adapters.add_subcommand("unload", "Take an adapter, or one version of it, out of service");
+      *adapters.add_subcommand("unload", "Take an adapter or one version out of service");
   unload.add_option("name", *name, "Name, all its versions unless one is given")
       ->type_name("NAME[@VERSION]")
       ->check(ParsesWith(&ParseAdapterRef))
