@@ -214,6 +214,12 @@ TEST(PrefixReuseTest, ALateRangeIsExtractedFromWhereThePromptIsKnown) {
   EXPECT_EQ(cached.Cached(Extraction(tokens, 15)), 0);
 }
 
+TEST(PrefixReuseTest, AnExtractionStoresNoMoreThanARepetitionOfItCouldUse) {
+  CachedEngine cached;
+  cached.Ask(Extraction(SomeTokens(60), 20));
+  EXPECT_EQ(cached.stats().entries, 1) << "the block before its range";
+}
+
 TEST(PrefixReuseTest, WhatNeedsEveryRowNeitherLooksNorStores) {
   CachedEngine cached;
   ScoreRequest scoring = Scoring(SomeTokens(60), 0);
