@@ -73,8 +73,7 @@ void AddSessionKeys(Program& program) {
     program.command = [flags](Session& session) { return NewRing(session, *flags); };
   });
   CLI::App& rotate = add("rotate", "Add a key, which seals from then on");
-  rotate
-      .add_option("--keep", flags->keep, "Newest keys to keep; sessions of others end")
+  rotate.add_option("--keep", flags->keep, "Newest keys to keep; sessions of others end")
       ->check(CLI::Range(1, static_cast<int>(base::kMaxKeys)).description(""))
       ->capture_default_str();
   rotate.footer(
