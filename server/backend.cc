@@ -125,14 +125,15 @@ absl::Status Backend::WarmUp() {
   scoring.basics.id = "warm-up";
   scoring.basics.priority = runtime::Priority::kLow;
   scoring.tokens.assign(kWarmUpPrompt, 0);
+  // One after the other: the queue may have one place.
   SCANSERVE_ASSIGN_OR_RETURN(const auto scores, engine_->Score(std::move(scoring)));
+  SCANSERVE_RETURN_IF_ERROR(AwaitEnd(*scores, scores->Wait()));
   runtime::GenerateRequest reading;
   reading.basics.id = "warm-up";
   reading.prompt.assign(kWarmUpPrompt, 0);
   reading.sampling.max_new_tokens = 1;
   SCANSERVE_ASSIGN_OR_RETURN(const auto reads, engine_->Generate(std::move(reading)));
   SCANSERVE_RETURN_IF_ERROR(AwaitEnd(*reads, reads->Wait()));
-  SCANSERVE_RETURN_IF_ERROR(AwaitEnd(*scores, scores->Wait()));
   return AwaitEnd(*decodes, std::move(event));
 }
 

@@ -24,6 +24,7 @@ class ServerProcess:
         self.log = folder / "server.log"
         port_file = folder / "port"
         port_file.unlink(missing_ok=True)
+        self.address = "(not yet serving)"
         listen = [] if "--listen" in flags else ["--listen", "127.0.0.1:0"]
         command = [program("scanserve-server"), *listen, "--port-file", str(port_file),
                    "--store", str(self.store), *flags]

@@ -54,7 +54,7 @@ def test_reflection_shows_the_calls_of_a_service(client):
                    if each.name == "InferenceService")
     calls = {each.name: (each.client_streaming, each.server_streaming) for each in service.method}
     assert calls == {"Generate": (False, True), "ComputePerplexity": (True, True),
-                     "ExtractHiddenStates": (False, True), "Tokenize": (False, False),
+                     "Compare": (True, True), "ExtractHiddenStates": (False, True), "Tokenize": (False, False),
                      "Detokenize": (False, False)}
 
 
