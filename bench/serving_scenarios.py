@@ -35,6 +35,7 @@ WAIT_SECONDS = 120
 # A slow machine measures less, but not for ever.
 BOUNDED = ("--duration", "120s")
 SOAK_SECONDS = 1800
+SATURATED_SECONDS = 30
 
 
 class Figures:
@@ -138,15 +139,18 @@ def priorities(server, figures):
     """Twice as many clients as slots want text at each of the two priorities."""
     with Client(server.address) as client:
         slots = client.info().engine.slots_total
-    loads = {level: Load(server, "--clients", 2 * slots, "--duration", "30s", "--prompt-tokens", 64,
-                         "--output-tokens", 64, "--mix", f"generate,priority={level}", "--seed", seed)
+    loads = {level: Load(server, "--clients", 2 * slots, "--duration",
+                         f"{SATURATED_SECONDS}s", "--prompt-tokens", 64, "--output-tokens", 64,
+                         "--mix", f"generate,priority={level}", "--seed", seed)
              for seed, level in enumerate(("normal", "low"))}
     measured = {level: load.wait() for level, load in loads.items()}
     # Both want everything from the later beginning on until the first stops sending.
-    begin = max(each.span()[0] for each in measured.values())
-    end = min(max(request["sent"] for request in each.requests) for each in measured.values())
+    beginnings = [each.span()[0] for each in measured.values()]
+    begin, end = max(beginnings), min(beginnings) + SATURATED_SECONDS
     tokens = {level: each.tokens_between(begin, end) for level, each in measured.items()}
     figures.show("seconds with both saturated", end - begin)
+    for level, count in tokens.items():
+        figures.show(f"tokens generated, {level} priority", count)
     figures.show("share of the low priority", tokens["low"] / sum(tokens.values()), at_least=0.1)
 
 
