@@ -6,35 +6,74 @@
 #include "client/scan_choice.h"
 #include "client/scanorder/compute.h"
 #include "client/scanorder/run.h"
+#include "client/scanorder/tour_flags.h"
+#include "client/scanorder/tour_progress.h"
 
 namespace scanserve::client {
 
 void AddCompute(Program& program) {
-  auto options = std::make_shared<ComputeOptions>();
+  struct Flags {
+    ComputeOptions options;
+    TourFlags tour;
+  };
+  auto flags = std::make_shared<Flags>();
   CLI::App& app =
       *program.app.add_subcommand("compute", "Compute an order from a file of hidden states");
-  app.add_option("--states", options->states, "Hidden states, [tokens, width] float32")
+  app.add_option("--states", flags->options.states, "Hidden states, [tokens, width] float32")
       ->type_name("FILE.npy")
       ->required();
-  app.add_option("--out", options->out, "For scan_order.npy, scan_order_inv.npy")
+  app.add_option("--out", flags->options.out, "For scan_order.npy, scan_order_inv.npy")
       ->type_name("FOLDER")
       ->required();
+  AddTourFlags(app, flags->tour);
+  app.add_option("--report", flags->options.report, "Write a page with figures and plots")
+      ->type_name("FILE.html");
   app.footer(
-      "Asks no server.\n\nExample:\n  scanorder compute --states hidden_states.npy --out order");
-  app.callback([options, &program] {
-    program.command = [options](Session& session) -> absl::Status {
-      options->json = session.json;
+      "Asks no server. Several methods are compared, and the shortest tour is kept.\n\n"
+      "Example:\n"
+      "  scanorder compute --states hidden_states.npy --out order\n"
+      "  scanorder compute --states hidden_states.npy --out order --rows all \\\n"
+      "    --method or-3opt --time-limit 60s");
+  app.callback([flags, &program] {
+    program.command = [flags](Session& session) -> absl::Status {
+      ComputeOptions& options = flags->options;
+      options.json = session.json;
+      options.tour = TourOptionsOf(flags->tour);
+      ProgressBar bar(session.terminal, "computing", "rows", 0);
+      options.tour.on_progress = ShowsProgress(options.tour, bar);
       std::ostringstream figures;
-      SCANSERVE_RETURN_IF_ERROR(Compute(*options, figures));
+      SCANSERVE_RETURN_IF_ERROR(Compute(options, figures));
+      bar.Clear();
       return session.output.Write(figures.str());
     };
   });
 }
 
+namespace {
+
+void AddReportFlags(CLI::App& app, RunOptions& options) {
+  const CLI::Validator not_negative = CLI::NonNegativeNumber.description("");
+  app.add_option("--report", options.report, "Write a page with figures and plots")
+      ->type_name("FILE.html");
+  app.add_option("--report-documents", options.report_documents,
+                 "Lines it scores, after those taken")
+      ->type_name("N")
+      ->check(not_negative)
+      ->capture_default_str();
+  app.add_option("--report-prefix", options.report_prefix_tokens,
+                 "Tokens read under the order, when it scores what follows")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber.description(""))
+      ->capture_default_str();
+}
+
+}  // namespace
+
 void AddRun(Program& program) {
   struct Flags {
     RunOptions options;
     std::string adapter;
+    TourFlags tour;
   };
   auto flags = std::make_shared<Flags>();
   RunOptions& options = flags->options;
@@ -64,13 +103,18 @@ void AddRun(Program& program) {
   app.add_option("--adapter", flags->adapter, "Extract with it; the base model")
       ->type_name("NAME[@VERSION]")
       ->check(ParsesWith(&ParseAdapterRef));
+  AddTourFlags(app, flags->tour);
+  AddReportFlags(app, options);
   app.footer(
       "Takes the first lines that are long enough, extracts their hidden states under\n"
-      "identity, whatever is active, and computes a tour by the reference method.\n\n"
+      "identity, whatever is active, and computes a tour: by the reference method, or by\n"
+      "others, of which the shortest tour is kept.\n\n"
       "Example:\n"
-      "  scanorder run --corpus articles.txt --name wiki --activate");
+      "  scanorder run --corpus articles.txt --name wiki --activate\n"
+      "  scanorder run --corpus articles.txt --name short --method or-3opt");
   app.callback([flags, &program] {
     if (!flags->adapter.empty()) flags->options.plan.adapter = *ParseAdapterRef(flags->adapter);
+    flags->options.tour = TourOptionsOf(flags->tour);
     program.command = [flags](Session& session) { return RunScanOrder(session, flags->options); };
   });
 }

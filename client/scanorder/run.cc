@@ -1,7 +1,9 @@
 #include "client/scanorder/run.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -9,10 +11,13 @@
 #include "client/progress_bar.h"
 #include "client/scan_choice.h"
 #include "client/scan_order_upload.h"
+#include "client/scanorder/order_evaluation.h"
+#include "client/scanorder/report_page.h"
 #include "client/scanorder/tour_output.h"
+#include "client/scanorder/tour_progress.h"
 #include "core/base/file.h"
 #include "core/base/npy.h"
-#include "core/order/correlation_tour.h"
+#include "core/order/computed_tour.h"
 #include "scanserve/v1/scan_order_service.grpc.pb.h"
 
 namespace scanserve::client {
@@ -35,7 +40,8 @@ absl::Status WriteStates(const base::FloatMatrix& states, const std::string& fol
 }
 
 v1::Provenance ProvenanceOf(const Corpus& corpus, const CorpusStates& extracted,
-                            const order::TourReport& tour) {
+                            const order::ComputedTour& computed, int64_t seed) {
+  const order::TourReport& tour = computed.report;
   v1::Provenance provenance;
   provenance.set_model_digest(extracted.in_force.model_digest());
   provenance.set_tokenizer_digest(extracted.in_force.tokenizer_digest());
@@ -44,12 +50,68 @@ v1::Provenance ProvenanceOf(const Corpus& corpus, const CorpusStates& extracted,
   provenance.set_corpus_digest(corpus.digest);
   provenance.set_rows(tour.rows);
   provenance.set_rows_used(tour.rows_used);
-  provenance.set_method("nearest-neighbour");
+  provenance.set_method(std::string(order::TourMethodName(computed.method)));
+  provenance.set_seed(seed);
   provenance.set_natural_length(tour.natural_length);
   provenance.set_tour_length(tour.tour_length);
   provenance.mutable_created()->set_seconds(absl::ToUnixSeconds(absl::Now()));
   provenance.set_program(absl::StrCat("scanorder ", SCANSERVE_VERSION));
   return provenance;
+}
+
+// The lines that the order is computed from, and those after them that a report scores.
+struct Documents {
+  Corpus corpus;
+  std::vector<std::string> held_out;
+};
+
+absl::StatusOr<Documents> ReadDocuments(const RunOptions& options) {
+  CorpusRule rule = options.rule;
+  if (!options.report.empty()) rule.max_documents += options.report_documents;
+  Documents documents;
+  SCANSERVE_ASSIGN_OR_RETURN(documents.corpus, ReadCorpus(options.corpus, rule));
+  std::vector<std::string>& taken = documents.corpus.documents;
+  const auto count = std::min(taken.size(), static_cast<size_t>(options.rule.max_documents));
+  documents.held_out.assign(taken.begin() + static_cast<int64_t>(count), taken.end());
+  taken.resize(count);
+  return documents;
+}
+
+Fields ProvenanceFields(const v1::ScanOrder& order, const v1::Provenance& provenance) {
+  return {{"order", absl::StrCat(order.name(), "@", order.version())},
+          {"digest", order.digest()},
+          {"model", provenance.model_digest()},
+          {"tokenizer", provenance.tokenizer_digest()},
+          {"adapter", provenance.adapter_digest().empty() ? "none" : provenance.adapter_digest()},
+          {"layer", absl::StrCat(provenance.layer(), ", the input of its mixer, under identity")},
+          {"corpus", provenance.corpus_digest()},
+          {"created", TimeText(provenance.created())}};
+}
+
+absl::Status WriteReport(Session& session, const RunOptions& options, const Documents& documents,
+                         const CorpusStates& extracted, const order::ComputedTour& tour,
+                         const v1::ScanOrder& order, const v1::Provenance& provenance,
+                         ProgressBar& bar) {
+  Report report{.title = absl::StrCat("Scan order ", order.name(), "@", order.version()),
+                .tour = tour,
+                .figures = DrawTour(extracted.states, options.tour, tour.report.order),
+                .provenance = ProvenanceFields(order, provenance),
+                .comparisons = {},
+                .scored_documents = ""};
+  for (auto& field : TourFields(tour, options.tour)) report.provenance.push_back(field);
+  if (!documents.held_out.empty()) {
+    EvaluationPlan plan{.order = {},
+                        .adapter = options.plan.adapter,
+                        .prefix_tokens = options.report_prefix_tokens};
+    plan.order.set_name(order.name());
+    plan.order.set_version(order.version());
+    SCANSERVE_ASSIGN_OR_RETURN(
+        report.comparisons, CompareWithIdentity(session.connection, documents.held_out, plan, bar));
+    report.scored_documents =
+        absl::StrCat("On ", documents.held_out.size(),
+                     " lines of the corpus that the order was not computed from.");
+  }
+  return base::WriteFileDurably(options.report, ReportPage(report));
 }
 
 absl::StatusOr<v1::UploadScanOrderResponse> Upload(Session& session, const RunOptions& options,
@@ -74,13 +136,15 @@ absl::StatusOr<v1::SetActiveScanResponse> Activate(Session& session, const v1::S
 }
 
 // What is told at the end, as JSON; people read the same in lines.
-absl::Status Report(Session& session, const RunOptions& options, const CorpusStates& extracted,
-                    const order::TourReport& tour, const v1::UploadScanOrderResponse& stored,
-                    const v1::SetActiveScanResponse* activated) {
+absl::Status WriteFigures(Session& session, const RunOptions& options,
+                          const CorpusStates& extracted, const order::ComputedTour& tour,
+                          const v1::UploadScanOrderResponse& stored,
+                          const v1::SetActiveScanResponse* activated) {
   const v1::ScanOrder& order = stored.order();
   if (session.json) {
     Json json = Json::parse(TourJson(tour), nullptr, false);
     json["out"] = OutFolder(options);
+    if (!options.report.empty()) json["report"] = options.report;
     json["in_force"] = MessageToJson(extracted.in_force);
     json["order"] = MessageToJson(order);
     json["created"] = stored.created();
@@ -91,6 +155,7 @@ absl::Status Report(Session& session, const RunOptions& options, const CorpusSta
   absl::StrAppend(&text, "extracted       layer ", extracted.layer, ", identity, adapter ",
                   AdapterText(extracted.in_force), "\n");
   absl::StrAppend(&text, "files           ", OutFolder(options), "\n");
+  if (!options.report.empty()) absl::StrAppend(&text, "report          ", options.report, "\n");
   absl::StrAppend(&text, "order           ", order.name(), "@", order.version(),
                   stored.created() ? " stored" : " already stored", ", ",
                   WithThousands(order.length()), " positions, digest ", ShortDigest(order.digest()),
@@ -105,22 +170,30 @@ absl::Status Report(Session& session, const RunOptions& options, const CorpusSta
 }  // namespace
 
 absl::Status RunScanOrder(Session& session, const RunOptions& options) {
-  SCANSERVE_ASSIGN_OR_RETURN(const Corpus corpus, ReadCorpus(options.corpus, options.rule));
+  SCANSERVE_ASSIGN_OR_RETURN(const Documents documents, ReadDocuments(options));
   ProgressBar bar(session.terminal, "extracting", "documents", 0);
-  SCANSERVE_ASSIGN_OR_RETURN(const CorpusStates extracted,
-                             ExtractCorpus(session.connection, corpus, options.plan, bar));
-  bar.Restart("computing", "rows", 0);
-  SCANSERVE_ASSIGN_OR_RETURN(const order::TourReport tour,
-                             order::CorrelationTour(extracted.states));
-  SCANSERVE_RETURN_IF_ERROR(WriteStates(extracted.states, OutFolder(options)));
-  SCANSERVE_RETURN_IF_ERROR(WriteOrderFiles(tour, OutFolder(options)));
   SCANSERVE_ASSIGN_OR_RETURN(
-      const auto stored,
-      Upload(session, options, ProvenanceOf(corpus, extracted, tour), tour, bar));
+      const CorpusStates extracted,
+      ExtractCorpus(session.connection, documents.corpus, options.plan, bar));
+  SCANSERVE_RETURN_IF_ERROR(WriteStates(extracted.states, OutFolder(options)));
+  bar.Restart("computing", "rows", 0);
+  order::TourOptions tour_options = options.tour;
+  tour_options.on_progress = ShowsProgress(tour_options, bar);
+  SCANSERVE_ASSIGN_OR_RETURN(const order::ComputedTour tour,
+                             order::ComputeTour(extracted.states, tour_options));
+  SCANSERVE_RETURN_IF_ERROR(WriteOrderFiles(tour.report, OutFolder(options)));
+  const v1::Provenance provenance =
+      ProvenanceOf(documents.corpus, extracted, tour, tour_options.seed);
+  SCANSERVE_ASSIGN_OR_RETURN(const auto stored,
+                             Upload(session, options, provenance, tour.report, bar));
+  if (!options.report.empty()) {
+    SCANSERVE_RETURN_IF_ERROR(
+        WriteReport(session, options, documents, extracted, tour, stored.order(), provenance, bar));
+  }
   bar.Clear();
-  if (!options.activate) return Report(session, options, extracted, tour, stored, nullptr);
+  if (!options.activate) return WriteFigures(session, options, extracted, tour, stored, nullptr);
   SCANSERVE_ASSIGN_OR_RETURN(const auto activated, Activate(session, stored.order()));
-  return Report(session, options, extracted, tour, stored, &activated);
+  return WriteFigures(session, options, extracted, tour, stored, &activated);
 }
 
 }  // namespace scanserve::client

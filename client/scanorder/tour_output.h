@@ -5,7 +5,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "core/order/correlation_tour.h"
+#include "client/table.h"
+#include "core/order/computed_tour.h"
 
 namespace scanserve::client {
 
@@ -13,10 +14,13 @@ namespace scanserve::client {
 // there. UNAVAILABLE when the system cannot.
 absl::Status WriteOrderFiles(const order::TourReport& report, const std::string& folder);
 
-// The figures, one on a line.
-std::string TourText(const order::TourReport& report);
+// The figures, one on a line, and a table of the methods where there were several.
+std::string TourText(const order::ComputedTour& tour);
 
 // The same figures as one JSON object, without a line end.
-std::string TourJson(const order::TourReport& report);
+std::string TourJson(const order::ComputedTour& tour);
+
+// How the tour came about, for people: rows, method and what it was told.
+Fields TourFields(const order::ComputedTour& tour, const order::TourOptions& options);
 
 }  // namespace scanserve::client

@@ -10,22 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/order/pairwise_sum.h"
+#include "core/order/row_sample.h"
 
 namespace scanserve::order {
 namespace {
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-// linspace(0, rows - 1, 512) truncated, or all rows when there are no more than that.
-std::vector<int64_t> PickRows(int64_t rows) {
-  std::vector<int64_t> picked(static_cast<size_t>(std::min(rows, kMaxTourRows)));
-  std::iota(picked.begin(), picked.end(), 0);
-  if (rows <= kMaxTourRows) return picked;
-  const double step = static_cast<double>(rows - 1) / static_cast<double>(kMaxTourRows - 1);
-  for (int64_t& row : picked) row = static_cast<int64_t>(static_cast<double>(row) * step);
-  picked.back() = rows - 1;
-  return picked;
-}
 
 template <typename T>
 T Mean(absl::Span<const T> values) {
@@ -116,7 +106,7 @@ absl::StatusOr<TourReport> CorrelationTour(const base::FloatMatrix& hidden_state
                                                    "), expected at least one row and column"));
   }
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<int64_t> picked = PickRows(hidden_states.rows);
+  const std::vector<int64_t> picked = SampleRows(hidden_states.rows, kMaxTourRows);
   const Matrix distances = Distances(CentredRows(hidden_states, picked));
   TourReport report;
   report.rows = hidden_states.rows;

@@ -158,6 +158,57 @@ def test_compute_needs_no_server_and_equals_the_reference(tmp_path, rows):
         assert said[name] == pytest.approx(figures[name], rel=1e-7), name
 
 
+def path_length(states, order, metric, closed) -> float:
+    rows = np.asarray(states, dtype=np.float64)
+    if metric == "euclid":
+        distances = np.sqrt(((rows[:, None] - rows[None]) ** 2).sum(axis=2))
+    elif metric == "cosine":
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        distances = 1 - unit @ unit.T
+    else:
+        r = np.corrcoef(rows)
+        distances = 1 - (np.abs(r) if metric == "absolute-correlation" else r)
+    path = list(order) + ([order[0]] if closed else [])
+    return float(distances[path[:-1], path[1:]].sum())
+
+
+@pytest.mark.parametrize("metric, closed", [("absolute-correlation", False), ("correlation", True),
+                                            ("cosine", False), ("euclid", True)])
+def test_other_methods_give_shorter_tours_of_the_length_that_they_state(tmp_path, metric, closed):
+    states = reference_order.topic_rows(600, 64, seed=3)
+    np.save(tmp_path / "states.npy", states)
+    command = ("scanorder", "compute", "--states", tmp_path / "states.npy", "--out", tmp_path,
+               "--rows", "all", "--method", "all", "--iterations", 200, "--seed", 5, "--threads", 1,
+               "--distance", metric, *(["--closed"] if closed else []))
+    said = json.loads(ok(run(*command, "--json")))
+    methods = {each["method"]: each for each in said["methods"]}
+    assert list(methods) == ["nearest-neighbour", "2-opt", "or-opt", "or-3opt", "genetic"]
+    order = np.load(tmp_path / "scan_order.npy")
+    assert sorted(order) == list(range(600)) and order[0] == 0
+    assert said["tour_length"] == min(each["tour_length"] for each in said["methods"])
+    assert said["tour_length"] < methods["nearest-neighbour"]["tour_length"]
+    assert said["tour_length"] == methods[said["method"]]["tour_length"]
+    assert said["tour_length"] == pytest.approx(path_length(states, order, metric, closed),
+                                                rel=1e-5)
+    assert said["natural_length"] == pytest.approx(path_length(states, range(600), metric, closed),
+                                                   rel=1e-5)
+    first = (tmp_path / "scan_order.npy").read_bytes()
+    shown = ok(run(*command))
+    assert (tmp_path / "scan_order.npy").read_bytes() == first
+    for name in methods:
+        assert name in shown
+
+
+def test_a_wrong_choice_of_method_is_refused_before_anything_is_read(tmp_path):
+    for flags, word in [(("--method", "3-opt"), "--method"), (("--rows", "1"), "--rows"),
+                        (("--rows", "20001"), "20000"), (("--distance", "manhattan"), "--distance"),
+                        (("--time-limit", "0"), "above 0"), (("--iterations", "-1"), "--iterations"),
+                        (("--threads", "257"), "--threads")]:
+        process = run("scanorder", "compute", "--states", tmp_path / "none.npy", "--out", tmp_path,
+                      *flags)
+        assert process.returncode == 2 and word in process.stderr, flags
+
+
 def assert_one_sentence(process, *words):
     assert process.returncode == 1 and process.stdout == ""
     assert process.stderr.count("\n") == 1

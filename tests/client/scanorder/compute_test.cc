@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <sstream>
@@ -76,6 +77,37 @@ TEST_F(ComputeTest, PrintsTheSameFiguresAsJson) {
   EXPECT_NEAR(json.at("improvement_percent").get<double>(), (natural - tour) / natural * 100, 1e-9);
   EXPECT_TRUE(json.contains("mean_distance") && json.contains("distance_deviation") &&
               json.contains("seconds"));
+}
+
+TEST_F(ComputeTest, ComparesMethodsInATableAndKeepsTheShortest) {
+  WriteStates();
+  options_.tour.methods = {order::TourMethod::kTwoOpt, order::TourMethod::kOr3Opt};
+  options_.tour.iterations = 10;
+  ASSERT_TRUE(Compute(options_, figures_).ok());
+  for (const char* word : {"nearest-neighbour", "2-opt", "or-3opt", "tour length", "iterations"}) {
+    EXPECT_THAT(figures_.str(), HasSubstr(word));
+  }
+  figures_.str("");
+  options_.json = true;
+  ASSERT_TRUE(Compute(options_, figures_).ok());
+  const auto json = nlohmann::json::parse(figures_.str());
+  ASSERT_EQ(json.at("methods").size(), 3);
+  double shortest = 1e9;
+  for (const auto& method : json.at("methods")) {
+    shortest = std::min(shortest, method.at("tour_length").get<double>());
+    EXPECT_TRUE(method.contains("seconds") && method.contains("improvement_percent"));
+  }
+  EXPECT_EQ(json.at("tour_length"), shortest);
+}
+
+TEST_F(ComputeTest, WritesAReportWithItsTitleEscaped) {
+  options_.states = folder_ + "/a<b.npy";
+  WriteStates();
+  options_.report = folder_ + "/report.html";
+  ASSERT_TRUE(Compute(options_, figures_).ok());
+  const std::string page = base::ReadFile(options_.report, 1 << 20).value();
+  EXPECT_THAT(page, HasSubstr("a&lt;b.npy</h1>"));
+  EXPECT_THAT(page, HasSubstr("absolute-correlation"));
 }
 
 TEST_F(ComputeTest, NamesTheStatesThatAreNotThereOrNotReadable) {

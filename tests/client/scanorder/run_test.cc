@@ -103,7 +103,7 @@ class RunTest : public testing::Test {
     Session session{connection, output, terminal, false};
     const absl::Status status = RunScanOrder(session, options_);
     close(ends[1]);
-    std::array<char, 4096> buffer;
+    std::array<char, 16384> buffer;
     const ssize_t size = read(ends[0], buffer.data(), buffer.size());
     printed_ = std::string(buffer.data(), static_cast<size_t>(size));
     close(ends[0]);
@@ -156,10 +156,38 @@ TEST_F(RunTest, SaysHowTheOrderCameAbout) {
   EXPECT_EQ(provenance.rows(), 4);
   EXPECT_EQ(provenance.rows_used(), 4);
   EXPECT_EQ(provenance.method(), "nearest-neighbour");
+  EXPECT_EQ(provenance.seed(), 0);
   EXPECT_EQ(provenance.corpus_digest().size(), 64);
   EXPECT_GT(provenance.natural_length(), 0);
   EXPECT_GT(provenance.created().seconds(), 0);
   EXPECT_THAT(provenance.program(), HasSubstr("scanorder "));
+}
+
+TEST_F(RunTest, NamesTheMethodThatFoundTheShortestTourAndItsSeed) {
+  options_.tour.methods = {order::TourMethod::kTwoOpt, order::TourMethod::kOr3Opt};
+  options_.tour.metric = order::RowMetric::kEuclid;
+  options_.tour.iterations = 10;
+  options_.tour.seed = 7;
+  // In natural order from 0: the last row is near the first.
+  options_.corpus = folder_.Write("corpus", "a line of text\nzzzzzzzzzzzz\nb line of text\n");
+  ASSERT_TRUE(RunIt().ok());
+  EXPECT_EQ(orders_.header.provenance().seed(), 7);
+  EXPECT_THAT(printed_, HasSubstr(orders_.header.provenance().method()));
+  EXPECT_THAT(printed_, HasSubstr("or-3opt"));
+}
+
+TEST_F(RunTest, ReportsOnLinesThatTheOrderWasNotComputedFrom) {
+  options_.rule.max_documents = 1;
+  options_.report = folder_.File("report.html");
+  options_.report_documents = 0;
+  ASSERT_TRUE(RunIt().ok());
+  ASSERT_EQ(extraction_.requests.size(), 1);
+  EXPECT_THAT(folder_.Read("report.html"), HasSubstr("<h1>Scan order wiki@3</h1>"));
+  EXPECT_THAT(printed_, HasSubstr("report.html"));
+  // The second line is scored; this server cannot.
+  options_.report_documents = 5;
+  EXPECT_EQ(RunIt().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(extraction_.requests.size(), 2);
 }
 
 TEST_F(RunTest, ActivatesTheVersionThatItStoredOnlyWhenAsked) {
