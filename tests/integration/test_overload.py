@@ -1,5 +1,7 @@
 """Full queues, deadlines, clients that leave or stall, messages that are too large."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import grpc
 import pytest
 
@@ -47,6 +49,11 @@ def outcome(events) -> grpc.StatusCode:
     except grpc.RpcError as error:
         return error.code()
     return STATUS.OK
+
+
+def rest_of(events) -> list:
+    """The tokens that a call still gives."""
+    return [token for event in events for token in event.delta.token_ids]
 
 
 def retry_delay(error: grpc.RpcError) -> float:
@@ -163,8 +170,9 @@ def test_as_many_stalled_readers_as_slots_leave_them_to_a_new_client(start_serve
         assert new.token_ids == CASE["continuation_ids"][:8]
         assert engine(client).parked == 2
         assert engine(client).parked_bytes > 0
-        # Who reads again gets all of it.
-        tokens = [[token for event in call for token in event.delta.token_ids] for call in stalled]
+        # Who reads again gets all of it. Both at once: one that waits for the other stalls on.
+        with ThreadPoolExecutor() as readers:
+            tokens = list(readers.map(rest_of, stalled))
         assert len(tokens[0]) == LONG["max_new_tokens"] and tokens[0] == tokens[1]
     wait_for(client, parked=0, parked_bytes=0)
     assert_serves(client)
