@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <iostream>
 #include <optional>
 
@@ -5,7 +7,17 @@
 #include "server/option_reader.h"
 #include "server/run_server.h"
 
+namespace {
+
+// glibc raises its threshold to the largest block that was freed; then states and activations come
+// from the heap, the holes that they leave are filled with small blocks, and the heap grows with
+// every request for a long time. A threshold that is set stays.
+constexpr int kMappedBlockBytes = 128 << 10;
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  mallopt(M_MMAP_THRESHOLD, kMappedBlockBytes);
   const auto options = scanserve::server::ReadOptions(argc, argv);
   if (options.ok() && !options->has_value()) return 0;
   const absl::Status status =
