@@ -68,7 +68,7 @@ double ReadBytesPerSecond(ThreadPool& pool) {
   const AlignedBuffer memory = RandomFloats(kFloats);
   std::atomic<int64_t> negative_threads{0};
   const double seconds = MedianSeconds({[&] {
-    pool.ParallelFor(kFloats / kLine, [&](int64_t begin, int64_t end) {
+    pool.ParallelFor(kFloats / kLine, kFloats / kLine, [&](int64_t begin, int64_t end) {
       float sums[kLine] = {};
       for (const float* line = memory.data() + begin * kLine; begin < end; ++begin, line += kLine) {
         for (int64_t i = 0; i < kLine; ++i) sums[i] += line[i];
@@ -169,7 +169,7 @@ void BenchMixer(ThreadPool& pool) {
 void BenchPool(ThreadPool& pool) {
   constexpr int kLoops = 2000;
   const double seconds = MedianSeconds({[&] {
-    for (int i = 0; i < kLoops; ++i) pool.ParallelFor(pool.threads(), [](int64_t, int64_t) {});
+    for (int i = 0; i < kLoops; ++i) pool.ParallelFor(pool.threads(), /*smallest_range=*/1, [](int64_t, int64_t) {});
   }})[0];
   std::printf("an empty parallel loop: %.2f us\n", seconds / kLoops * 1e6);
 }

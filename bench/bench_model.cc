@@ -1,5 +1,6 @@
 // Measures a whole model through the engine: load time, memory, reading a prompt (natural and under
-// an order), decoding with one and with many sequences, and what the prefix cache costs and saves.
+// an order), decoding with one and with many sequences and what the products alone would take, and
+// what the prefix cache costs and saves.
 //
 //   bench_model [--threads N] [--prompt 512] [--new-tokens 64] [--sequences 16] [--rounds 5]
 //               [--prefix-cache-bytes 134217728] FOLDER
@@ -12,11 +13,15 @@
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "core/base/thread_pool.h"
 #include "core/model/language_model.h"
+#include "core/model/mixer_shapes.h"
 #include "core/ops/kernel_target.h"
+#include "core/ops/linear.h"
 #include "core/runtime/engine.h"
 
 namespace scanserve {
@@ -39,6 +44,8 @@ int64_t ResidentMegabytes() {
   }
   return 0;
 }
+
+int Processors() { return static_cast<int>(std::thread::hardware_concurrency()); }
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -84,18 +91,73 @@ void MeasurePrompts(runtime::Engine& engine, const Options& options, int64_t voc
               options.prompt / Median(natural_seconds), Median(ratios));
 }
 
-void MeasureDecoding(runtime::Engine& engine, const Options& options, int64_t vocabulary) {
-  const runtime::GenerateRequest request = Request(1, options.new_tokens, vocabulary);
+// The model's products alone, as a step of `rows` decoding sequences needs them: what a step could
+// come to that did nothing else.
+class BareProducts {
+ public:
+  BareProducts(const model::MambaConfig& config, int threads, int rows)
+      : pool_(threads), rows_(rows) {
+    for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+      for (const model::Module module : {model::Module::kInProj, model::Module::kXProj,
+                                         model::Module::kDtProj, model::Module::kOutProj}) {
+        Add(model::ComputedShape(config, module));
+      }
+    }
+    Add({config.vocab_size, config.hidden_size});
+  }
+
+  double TokensPerSecond() {
+    const absl::Time begin = absl::Now();
+    for (int step = 0; step < kSteps; ++step) {
+      for (const auto& linear : linears_) {
+        linear->Run({x_.data(), linear->shape().in_features, y_.data(),
+                     linear->shape().out_features, rows_, /*accumulate=*/false},
+                    pool_);
+      }
+    }
+    return static_cast<double>(kSteps * rows_) / absl::ToDoubleSeconds(absl::Now() - begin);
+  }
+
+ private:
+  static constexpr int64_t kSteps = 32;
+
+  void Add(ops::LinearShape shape) {
+    linears_.push_back(ops::MakePackedLinear(
+        shape,
+        [shape](int64_t n, float* row) {
+          for (int64_t k = 0; k < shape.in_features; ++k) {
+            row[k] = static_cast<float>((n * 31 + k * 17) % 64 - 32) / 64;
+          }
+        },
+        /*bias=*/nullptr));
+    x_.resize(std::max(x_.size(), static_cast<size_t>(rows_ * shape.in_features)), 0.5F);
+    y_.resize(std::max(y_.size(), static_cast<size_t>(rows_ * shape.out_features)));
+  }
+
+  base::ThreadPool pool_;
+  const int64_t rows_;
+  std::vector<std::unique_ptr<ops::Linear>> linears_;
+  std::vector<float> x_, y_;
+};
+
+void MeasureDecoding(runtime::Engine& engine, const Options& options,
+                     const model::MambaConfig& config) {
+  const runtime::GenerateRequest request = Request(1, options.new_tokens, config.vocab_size);
   const std::vector<runtime::GenerateRequest> many(static_cast<size_t>(options.sequences), request);
-  std::vector<double> one_seconds, many_seconds;
+  BareProducts bare(config, options.threads > 0 ? options.threads : Processors(),
+                    options.sequences);
+  std::vector<double> one_seconds, many_seconds, bare_rates;
   for (int round = 0; round < options.rounds; ++round) {
     one_seconds.push_back(Run(engine, {request}));
     many_seconds.push_back(Run(engine, many));
+    bare_rates.push_back(bare.TokensPerSecond());
   }
   const double one = options.new_tokens / Median(one_seconds);
   const double all = options.sequences * options.new_tokens / Median(many_seconds);
   std::printf("decode: %.1f tokens/s with 1 sequence, %.1f with %d (%.1f times)\n", one, all,
               options.sequences, all / one);
+  std::printf("its products alone: %.1f tokens/s; decoding reaches %.1f %% of them\n",
+              Median(bare_rates), 100 * all / Median(bare_rates));
 }
 
 runtime::EngineOptions EngineOptionsOf(const Options& options) {
@@ -141,7 +203,7 @@ int Main(const Options& options) {
       static_cast<long long>(ResidentMegabytes()), std::string(ops::KernelTargetName()).c_str());
   const auto engine = runtime::Engine::Create(EngineOptionsOf(options), *model);
   MeasurePrompts(*engine, options, (*model)->config.vocab_size);
-  MeasureDecoding(*engine, options, (*model)->config.vocab_size);
+  MeasureDecoding(*engine, options, (*model)->config);
   MeasurePrefixCache(*engine, *model, options);
   std::printf("resident %lld MB\n", static_cast<long long>(ResidentMegabytes()));
   return 0;

@@ -25,32 +25,40 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) on ranges that together cover [0, count) once, at most one range a
-  // thread, as even as can be, the same ones each time. Returns when all are done. One caller at a
-  // time, and never from within a body.
-  void ParallelFor(int64_t count, absl::FunctionRef<void(int64_t begin, int64_t end)> body);
+  // Calls body(begin, end) on ranges that together cover [0, count) once, as even as can be: one
+  // for each thread, or more, as long as none is shorter than `smallest_range`. Threads take them as
+  // they come free, so one that the system has put aside holds up no more than the range it is in.
+  // Returns when all are done. One caller at a time, and never from within a body.
+  void ParallelFor(int64_t count, int64_t smallest_range,
+                   absl::FunctionRef<void(int64_t begin, int64_t end)> body);
 
  private:
   using Body = absl::FunctionRef<void(int64_t, int64_t)>;
 
-  void WorkerMain(int index);
-  void RunShare(int index, int64_t count, Body body) const;
+  void WorkerMain();
+  // Takes ranges of the loop `generation` until none is left.
+  void RunRanges(uint32_t generation);
   // Returns the generation after `seen`.
-  uint64_t AwaitGeneration(uint64_t seen);
-  void AwaitWorkers();
+  uint32_t AwaitGeneration(uint32_t seen);
+  void AwaitRanges();
+  bool RangesDone() const { return done_ranges_.load() == ranges_; }
 
-  // Written by the caller before it raises generation_, read by workers after they saw it.
+  // The loop. Written by the caller between two loops, read by who holds one of its ranges: the
+  // caller returns only after that one is done.
   const Body* body_ = nullptr;
   int64_t count_ = 0;
+  int64_t ranges_ = 0;
 
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> running_workers_{0};
+  // Of the loop: its generation in the upper half, in the lower the ranges that nobody has taken.
+  // In one word, so that a worker that comes late takes none of the next loop's by mistake.
+  std::atomic<uint64_t> ticket_{0};
+  std::atomic<int64_t> done_ranges_{0};
   std::atomic<int> sleeping_workers_{0};
   std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};
   Mutex mutex_;
   CondVar work_or_stop_;
-  CondVar workers_done_;
+  CondVar ranges_done_;
   std::vector<std::thread> workers_;
 };
 

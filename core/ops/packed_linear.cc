@@ -184,6 +184,8 @@ HWY_EXPORT(RunPanel);
 // From this many rows a thread on, rows are shared instead of columns where columns do not share
 // evenly.
 constexpr int64_t kMinRowsPerThread = 12;
+// Products that are worth a range of their own: some microseconds.
+constexpr int64_t kMinRangeProducts = int64_t{1} << 17;
 
 int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -250,12 +252,15 @@ bool PackedLinear::SharesRows(int64_t rows, int threads) const {
 void PackedLinear::Run(const LinearCall& call, base::ThreadPool& pool) const {
   if (call.rows <= 0) return;
   if (SharesRows(call.rows, pool.threads())) {
-    pool.ParallelFor(call.rows, [&](int64_t begin, int64_t end) {
+    pool.ParallelFor(call.rows, kMinRowsPerThread, [&](int64_t begin, int64_t end) {
       RunGroups(call, begin, end - begin, 0, groups());
     });
   } else {
-    pool.ParallelFor(
-        groups(), [&](int64_t begin, int64_t end) { RunGroups(call, 0, call.rows, begin, end); });
+    const int64_t group_products = call.rows * shape().in_features * kColumnGroup;
+    const int64_t smallest_range = std::max(kPanelGroups, kMinRangeProducts / group_products);
+    pool.ParallelFor(groups(), smallest_range, [&](int64_t begin, int64_t end) {
+      RunGroups(call, 0, call.rows, begin, end);
+    });
   }
 }
 

@@ -60,10 +60,14 @@ HWY_AFTER_NAMESPACE();
 namespace scanserve::ops {
 namespace {
 HWY_EXPORT(NormRows);
+
+// Rows that are worth a range of their own.
+constexpr int64_t kSmallestRange = 16;
+
 }  // namespace
 
 void RmsNorm(const RmsNormParams& params, base::ThreadPool& pool) {
-  pool.ParallelFor(params.rows, [&](int64_t begin, int64_t end) {
+  pool.ParallelFor(params.rows, kSmallestRange, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(NormRows)(params, begin, end);
   });
 }

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace scanserve::ops {
+namespace {
+
+// Rows of one group that are worth a range of their own: some microseconds.
+constexpr int64_t kSmallestRange = 32;
+
+}  // namespace
 
 void ForEachSegmentGroup(absl::Span<const int64_t> rows, int64_t groups, base::ThreadPool& pool,
                          absl::FunctionRef<void(int64_t, int64_t)> body) {
@@ -10,7 +16,7 @@ void ForEachSegmentGroup(absl::Span<const int64_t> rows, int64_t groups, base::T
   for (const int64_t segment_rows : rows) total += segment_rows * groups;
   // The pairs stand in one line, each as long as its rows. A pair belongs to the range in which it
   // begins.
-  pool.ParallelFor(total, [&](int64_t begin, int64_t end) {
+  pool.ParallelFor(total, kSmallestRange, [&](int64_t begin, int64_t end) {
     int64_t position = 0;
     for (size_t s = 0; s < rows.size() && position < end; ++s) {
       if (rows[s] == 0) continue;

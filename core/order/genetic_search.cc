@@ -112,11 +112,12 @@ class Population {
   void Make(std::vector<Individual>& individuals, MakePath make_path) {
     std::vector<uint64_t> seeds(individuals.size());
     std::ranges::generate(seeds, [this] { return random_.Next(); });
-    threads_.ParallelFor(static_cast<int64_t>(seeds.size()), [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        individuals[i] = Shortened(problem_, make_path(i, RandomSource(seeds[i])), watch_);
-      }
-    });
+    threads_.ParallelFor(
+        static_cast<int64_t>(seeds.size()), /*smallest_range=*/1, [&](int64_t begin, int64_t end) {
+          for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+            individuals[i] = Shortened(problem_, make_path(i, RandomSource(seeds[i])), watch_);
+          }
+        });
   }
 
   // The shorter of two.

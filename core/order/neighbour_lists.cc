@@ -43,7 +43,7 @@ NeighbourLists FindNeighbours(const RowDistances& distances, int32_t per_row,
   lists.rows.resize(width * static_cast<size_t>(lists.per_row));
   std::vector<Moments> moments(width);
   const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
-  threads.ParallelFor(blocks, [&](int64_t first, int64_t last) {
+  threads.ParallelFor(blocks, /*smallest_range=*/1, [&](int64_t first, int64_t last) {
     std::vector<float> block(kBlockRows * width);
     std::vector<int32_t> others;
     for (int64_t number = first; number < last; ++number) {

@@ -122,7 +122,7 @@ std::vector<int32_t> RestartedSearch(const TourProblem& problem, std::vector<int
   auto best = chains.begin();
   while (watch.GoOn()) {
     const int64_t each = (watch.Allowed(kRestartsBetweenMeetings * count) + count - 1) / count;
-    threads.ParallelFor(count, [&](int64_t begin, int64_t end) {
+    threads.ParallelFor(count, /*smallest_range=*/1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
         done[i] = chains[i].Restart(each, watch);
       }

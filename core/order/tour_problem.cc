@@ -23,7 +23,7 @@ TourProblem::TourProblem(const RowDistances& distances, const NeighbourLists& ne
 // A distance is the same number both ways, whatever a product of blocks rounds.
 void TourProblem::FillMatrix(base::ThreadPool& threads) {
   std::vector<float> matrix(Width() * Width());
-  threads.ParallelFor(cities_, [&](int64_t first, int64_t last) {
+  threads.ParallelFor(cities_, /*smallest_range=*/1, [&](int64_t first, int64_t last) {
     for (auto a = static_cast<int32_t>(first); a < last; ++a) {
       for (int32_t b = 0; b < cities_; ++b) {
         const float distance = a == b ? 0 : static_cast<float>(Distance(a, b));

@@ -114,7 +114,7 @@ void BatchRunner::DeliverLogits(absl::Span<const Row> rows) {
   const auto runs = static_cast<int64_t>(begins.size());
   begins.push_back(rows.size());
   const auto vocabulary = static_cast<size_t>(model_.config.vocab_size);
-  pool_.ParallelFor(runs, [&](int64_t begin, int64_t end) {
+  pool_.ParallelFor(runs, /*smallest_range=*/1, [&](int64_t begin, int64_t end) {
     for (size_t r = begins[static_cast<size_t>(begin)]; r < begins[static_cast<size_t>(end)]; ++r) {
       Job& job = *rows[r].sequence->job;
       if (!job.WantsLogits(rows[r].position)) continue;
