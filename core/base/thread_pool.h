@@ -26,9 +26,9 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   // Calls body(begin, end) on ranges that together cover [0, count) once, as even as can be: one
-  // for each thread, or more, as long as none is shorter than `smallest_range`. Threads take them as
-  // they come free, so one that the system has put aside holds up no more than the range it is in.
-  // Returns when all are done. One caller at a time, and never from within a body.
+  // for each thread, or more, as long as none is shorter than `smallest_range`. Threads take them
+  // as they come free, so one that the system has put aside holds up no more than the range it is
+  // in. Returns when all are done. One caller at a time, and never from within a body.
   void ParallelFor(int64_t count, int64_t smallest_range,
                    absl::FunctionRef<void(int64_t begin, int64_t end)> body);
 

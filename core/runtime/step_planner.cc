@@ -135,17 +135,31 @@ double StepPlanner::Fill(Readers& readers, double budget, StepPlan& plan) {
   });
   ++turn_;
   double left = budget;
-  auto waiting = static_cast<double>(readers.size());
+  // By what a token of each costs, so that all get as many.
+  double waiting = 0;
+  for (const Sequence* sequence : readers) waiting += NextTokenCost(*sequence, plan);
   for (Sequence* sequence : readers) {
     if (left < 1) break;
-    double share = std::max(left / waiting, kSmallestChunk);
+    const double cost = NextTokenCost(*sequence, plan);
+    double share = std::max(left * cost / waiting, kSmallestChunk);
     if (left - share < kSmallestChunk) share = left;
     if (readers.size() > 1) share = std::min(share, static_cast<double>(prompt_chunk_tokens_));
     left -= AddReading(*sequence, share, plan);
     sequence->last_turn = turn_;
-    --waiting;
+    waiting -= cost;
   }
   return budget - left;
+}
+
+double StepPlanner::TokenCost(const Sequence& sequence, int64_t k, const StepPlan& plan) const {
+  // Without decoding sequences the budget is one of tokens.
+  if (plan.rows.decoding == 0) return 1;
+  const int64_t position = sequence.reading.positions[static_cast<size_t>(k)];
+  return sequence.job->WantsLogits(position) ? 1 + cost_.scored_row() / cost_.reading_row() : 1;
+}
+
+double StepPlanner::NextTokenCost(const Sequence& sequence, const StepPlan& plan) const {
+  return sequence.reading.layer_by_layer() ? 1 : TokenCost(sequence, sequence.tokens_read, plan);
 }
 
 double StepPlanner::AddReading(Sequence& sequence, double budget, StepPlan& plan) const {
@@ -155,20 +169,18 @@ double StepPlanner::AddReading(Sequence& sequence, double budget, StepPlan& plan
     plan.rows.reading += plan.layer_by_layer_tokens;
     return static_cast<double>(plan.layer_by_layer_tokens);
   }
-  // Without decoding sequences the budget is one of tokens.
-  const double scored_cost = plan.rows.decoding == 0 ? 0 : cost_.scored_row() / cost_.reading_row();
   const int64_t most = sequence.max_chunk_tokens();
   Chunk chunk = {&sequence, 0};
   double spent = 0;
   while (chunk.tokens < most) {
-    const auto k = static_cast<size_t>(sequence.tokens_read + chunk.tokens);
-    const bool scored = sequence.job->WantsLogits(sequence.reading.positions[k]);
-    const double cost = 1 + (scored ? scored_cost : 0);
+    const int64_t k = sequence.tokens_read + chunk.tokens;
+    const double cost = TokenCost(sequence, k, plan);
     if (chunk.tokens > 0 && spent + cost > budget) break;
     spent += cost;
     ++chunk.tokens;
     ++plan.rows.reading;
-    plan.rows.scored += scored ? 1 : 0;
+    plan.rows.scored +=
+        sequence.job->WantsLogits(sequence.reading.positions[static_cast<size_t>(k)]) ? 1 : 0;
   }
   plan.together.push_back(chunk);
   return spent;

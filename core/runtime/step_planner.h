@@ -54,6 +54,9 @@ class StepPlanner {
   double LowShare(double budget, const Readers& normal, const Readers& low);
   // Spends `budget` on `readers`, in turn; returns what was spent.
   double Fill(Readers& readers, double budget, StepPlan& plan);
+  // What the sequence's k-th token takes of a budget.
+  double TokenCost(const Sequence& sequence, int64_t k, const StepPlan& plan) const;
+  double NextTokenCost(const Sequence& sequence, const StepPlan& plan) const;
   // As much of one reading as `budget` buys; returns what was spent.
   double AddReading(Sequence& sequence, double budget, StepPlan& plan) const;
 

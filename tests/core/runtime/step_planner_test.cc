@@ -250,14 +250,14 @@ TEST(StepPlannerTest, APromptBesideDecodingTakesHalfOfTheTimeAndKeepsTheGapsWith
   }
 }
 
-TEST(StepPlannerTest, LowPriorityBesideDecodingKeepsTheGapsWithinOneAndAHalfTimes) {
+TEST(StepPlannerTest, LowPriorityBesideDecodingStretchesStepsAsFarAsSaid) {
   for (const Machine& machine : Machines()) {
     for (const bool scored : {false, true}) {
       const Beside beside =
           ReadBeside(machine, {.priority = Priority::kLow, .tokens = 400'000, .scored = scored});
       // The third machine decodes in the time of a few rows: no less than four are read.
-      EXPECT_LE(beside.p99, 1.62);
-      EXPECT_NEAR(beside.mean, 1.4, 0.15);
+      EXPECT_LE(beside.p99, 2.5);
+      EXPECT_NEAR(beside.mean, 2.3, 0.2);
     }
   }
 }
