@@ -169,7 +169,8 @@ void BenchMixer(ThreadPool& pool) {
 void BenchPool(ThreadPool& pool) {
   constexpr int kLoops = 2000;
   const double seconds = MedianSeconds({[&] {
-    for (int i = 0; i < kLoops; ++i) pool.ParallelFor(pool.threads(), /*smallest_range=*/1, [](int64_t, int64_t) {});
+    for (int i = 0; i < kLoops; ++i)
+      pool.ParallelFor(pool.threads(), /*smallest_range=*/1, [](int64_t, int64_t) {});
   }})[0];
   std::printf("an empty parallel loop: %.2f us\n", seconds / kLoops * 1e6);
 }
