@@ -1,165 +1,162 @@
 #include "server/option_reader.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <map>
+#include <regex>
 #include <string>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "core/base/status_macros.h"
+#include "absl/strings/str_split.h"
+#include "server/config_file.h"
 #include "server/default_folders.h"
+#include "server/fault_list.h"
+#include "server/option_rows.h"
 
 namespace scanserve::server {
 namespace {
 
-void AddDuration(CLI::App& app, const std::string& flag, absl::Duration& value,
-                 const std::string& text) {
-  app.add_option_function<std::string>(
-         flag,
-         [flag, &value](const std::string& written) {
-           if (!absl::ParseDuration(written, &value)) {
-             throw CLI::ValidationError(flag,
-                                        "must be a duration such as 500ms, 30s or 10m: " + written);
-           }
-         },
-         text)
-      ->type_name("DURATION")
-      ->default_str(absl::FormatDuration(value));
+constexpr absl::string_view kPrefix = "SCANSERVE_";
+constexpr absl::string_view kConfigVariable = "SCANSERVE_CONFIG";
+// What scanctl and scanorder read, which may well run in the server's environment.
+constexpr absl::string_view kClientVariables[] = {
+    "SCANSERVE_SERVER", "SCANSERVE_TOKEN_FILE", "SCANSERVE_TLS_CA", "SCANSERVE_CLIENT_CERTIFICATE",
+    "SCANSERVE_CLIENT_KEY"};
+
+constexpr char kUsage[] = R"(Serves a Mamba-1 language model over gRPC.
+
+Usage: scanserve-server [OPTIONS]
+
+Each option has three names: a flag, a variable of the environment and a key of
+the TOML file. The flag wins over the variable, the variable over the file. In
+the environment the parts of a list have commas between them, and an empty
+variable counts as unset.
+
+  --help, --version
+  --config FILE
+        SCANSERVE_CONFIG
+        configuration file in TOML (default: none)
+  --check-config
+        read everything, list every fault, and exit
+)";
+
+struct CommandLine {
+  std::string config_file;
+  bool check_config = false;
+  std::map<std::string, std::vector<std::string>> values;
+};
+
+// Names that Kubernetes gives to every pod beside a Service called scanserve or scanserve-*.
+bool IsServiceLink(const std::string& variable) {
+  static const std::regex pattern(
+      "SCANSERVE_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)");
+  return std::regex_match(variable, pattern);
 }
 
-void AddPlaces(CLI::App& app, ServerOptions& options) {
-  app.add_option("--model", options.model_folder, "Hugging Face folder of a Mamba-1 model")
-      ->type_name("FOLDER");
-  app.add_option_function<std::vector<std::string>>(
-         "--adapter",
-         [&options](const std::vector<std::string>& pairs) {
-           for (const std::string& pair : pairs) {
-             const size_t equals = pair.find('=');
-             if (equals == std::string::npos) {
-               throw CLI::ValidationError("--adapter", "must be NAME=FOLDER: " + pair);
-             }
-             options.adapters.folders.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
-           }
-         },
-         "LoRA adapter in PEFT's format; may be repeated")
-      ->type_name("NAME=FOLDER")
-      ->expected(1)
-      ->take_all();
-  app.add_option("--default-adapter", options.adapters.default_name,
-                 "adapter of requests that name none, its newest version at the start (default: "
-                 "the base model)")
-      ->type_name("NAME");
-  app.add_option("--merge-adapter", options.adapters.merged,
-                 "serve this adapter, its newest version at the start, as a copy of the weights "
-                 "that it changes: for when it takes all traffic; may be repeated")
-      ->type_name("NAME")
-      ->expected(1)
-      ->take_all();
-  app.add_option("--adapter-root", options.adapter_root,
-                 "folder whose folders clients may load as adapters (default: none)")
-      ->type_name("FOLDER");
-  app.add_option("--listen", options.listen, "address of the gRPC port; port 0 takes a free one")
-      ->type_name("HOST:PORT");
-  app.add_option("--port-file", options.port_file,
-                 "file that gets the port once the server answers")
-      ->type_name("FILE");
-  app.add_option("--store", options.store_folder,
-                 "folder of scan orders, adapters and the active setting")
-      ->type_name("FOLDER");
+void Set(const OptionTable::Row& row, const std::string& place,
+         const std::vector<std::string>& texts, FaultList& faults) {
+  const absl::Status set = row.set(texts);
+  faults.Require(set.ok(), place, absl::StrJoin(texts, " "), set.message());
 }
 
-void AddScheduling(CLI::App& app, runtime::EngineOptions& engine) {
-  app.add_option("--max-sequences", engine.state_slots,
-                 "sequences that run at once; more answer more in all, each more slowly, and take "
-                 "the memory of a state each");
-  app.add_option("--step-tokens", engine.step_tokens,
-                 "tokens in one step of the engine; more read prompts faster while nothing is "
-                 "generated, and take memory");
-  app.add_option("--prompt-chunk-tokens", engine.prompt_chunk_tokens,
-                 "tokens of one prompt in a step while others wait");
-  app.add_option("--prompt-slowdown", engine.prompt_slowdown,
-                 "how many times as long a step may take for the prompts that are read beside "
-                 "generation; more read faster and make the gaps between tokens longer");
-  app.add_option("--low-priority-slowdown", engine.low_priority_slowdown,
-                 "the same when only low priority is read: scoring and extraction, if not said "
-                 "otherwise");
-  app.add_option("--low-priority-share", engine.low_priority_share,
-                 "part of the reading and of the admissions that low priority keeps while normal "
-                 "requests want everything");
-  app.add_option("--queue-requests", engine.queued_requests,
-                 "requests that may wait; more are refused later and wait longer");
-  app.add_option("--queue-tokens", engine.queued_tokens,
-                 "tokens of all waiting requests together, 4 bytes each");
-  AddDuration(app, "--stall-park", engine.stall_park,
-              "how long a client may not read before its sequence leaves its slot to others");
-  app.add_option("--park-bytes", engine.park_bytes,
-                 "memory for the states of such sequences; over it the one stalled longest ends");
-  AddDuration(app, "--stall-limit", engine.stall_limit,
-              "how long a client may not read before its request ends");
+// False when help or the version was asked for and printed.
+bool ReadCommandLine(int argc, const char* const* argv, const OptionTable& table, CommandLine& line,
+                     FaultList& faults) {
+  CLI::App app("", "scanserve-server");
+  app.set_version_flag("--version", "scanserve-server " SCANSERVE_VERSION);
+  app.allow_extras();
+  const CLI::Option* config = app.add_option("--config")->type_name("FILE")->take_all();
+  const CLI::Option* check = app.add_flag("--check-config");
+  std::map<std::string, const CLI::Option*> options;
+  for (const OptionTable::Row& row : table.rows()) {
+    const bool flag = row.kind == OptionTable::Kind::kTruth;
+    CLI::Option* option = flag ? app.add_flag(row.flag()) : app.add_option(row.flag())->expected(1);
+    options[row.name] = option->type_name(row.type_name)->take_all();
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << kUsage << table.Help() << std::flush;
+    return false;
+  } catch (const CLI::CallForVersion& version) {
+    std::cout << version.what() << std::endl;
+    return false;
+  } catch (const CLI::ParseError& error) {
+    faults.Add(error.what());
+  }
+  for (const std::string& extra : app.remaining()) faults.Add(absl::StrCat(extra, ": no option"));
+  // Read where CLI11 keeps them, since a fault keeps it from handing them over.
+  if (config->count() > 0) line.config_file = config->results().back();
+  line.check_config = check->count() > 0;
+  for (const auto& [name, option] : options) {
+    if (option->count() > 0) line.values[name] = option->results();
+  }
+  return true;
 }
 
-void AddSessions(CLI::App& app, ServerOptions& options) {
-  app.add_option("--session-keys", options.session_keys_file,
-                 "key ring of sessions, shared by servers that resume each other's (default: one "
-                 "in the store)")
-      ->type_name("FILE");
-  AddDuration(app, "--session-ttl", options.session_ttl,
-              "how long a returned session can be resumed");
+void ApplyFile(const std::string& path, const OptionTable& table, FaultList& faults) {
+  if (path.empty()) return;
+  const auto entries = ReadConfigFile(path);
+  if (!entries.ok()) return faults.Add(std::string(entries.status().message()));
+  using Kind = OptionTable::Kind;
+  static const std::map<Kind, std::string> kWritten = {{Kind::kText, "a text in quotes"},
+                                                       {Kind::kInteger, "a whole number"},
+                                                       {Kind::kNumber, "a number"},
+                                                       {Kind::kTruth, "true or false"},
+                                                       {Kind::kList, "a list of texts"}};
+  for (const ConfigEntry& entry : *entries) {
+    const std::string place = absl::StrCat(path, ":", entry.line, ": ", entry.key);
+    const OptionTable::Row* row = table.FindKey(entry.key);
+    if (row == nullptr) {
+      faults.Add(absl::StrCat(place, ": no option"));
+      continue;
+    }
+    const bool fits =
+        entry.kind == row->kind || (entry.kind == Kind::kInteger && row->kind == Kind::kNumber);
+    if (fits) {
+      Set(*row, place, entry.texts, faults);
+    } else {
+      faults.Add(absl::StrCat(place, ": must be ", kWritten.at(row->kind)));
+    }
+  }
 }
 
-void AddEngine(CLI::App& app, ServerOptions& options) {
-  const std::map<std::string, Numerics> numerics = {{"f32.k1", Numerics::kF32K1},
-                                                    {"torch", Numerics::kTorch}};
-  app.add_option("--threads", options.engine.threads, "computing threads; 0 is one a processor");
-  app.add_option("--numerics", options.numerics,
-                 "f32.k1 (equal bits in any batch) or torch (LibTorch's products)")
-      ->transform(CLI::CheckedTransformer(numerics))
-      ->default_str(NumericsId(options.numerics));
-  AddScheduling(app, options.engine);
-  app.add_option("--prefix-cache-bytes", options.engine.prefix_cache_bytes,
-                 "memory of states of prompts read before; 0 reads every prompt anew");
-  app.add_option("--prefix-block-tokens", options.engine.prefix_block_tokens,
-                 "tokens between the states that are stored of a prompt");
+void ApplyEnvironment(const OptionTable& table, FaultList& faults) {
+  for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+    if (!absl::StartsWith(*each, kPrefix)) continue;
+    const std::pair<std::string, std::string> variable =
+        absl::StrSplit(*each, absl::MaxSplits('=', 1));
+    const auto& [name, value] = variable;
+    if (const OptionTable::Row* row = table.FindVariable(name)) {
+      if (value.empty()) continue;
+      const bool list = row->kind == OptionTable::Kind::kList;
+      Set(*row, name, list ? absl::StrSplit(value, ',') : std::vector<std::string>{value}, faults);
+    } else if (name != kConfigVariable && !absl::c_linear_search(kClientVariables, name) &&
+               !IsServiceLink(name)) {
+      faults.Add(absl::StrCat(name, ": no option"));
+    }
+  }
 }
 
-void AddLimits(CLI::App& app, ServerOptions& options) {
-  RequestLimits& limits = options.limits;
-  app.add_option("--max-message-bytes", options.max_message_bytes, "largest message of a client");
-  app.add_option("--max-prompt-bytes", limits.prompt_bytes, "text of a prompt");
-  app.add_option("--max-prompt-tokens", limits.prompt_tokens, "tokens of a prompt or window");
-  app.add_option("--max-subset-prompt-tokens", limits.subset_prompt_tokens,
-                 "the same under an order of some layers");
-  app.add_option("--max-new-tokens", limits.new_tokens, "tokens generated for a request");
-  app.add_option("--max-perplexity-tokens", limits.perplexity_tokens, "tokens scored in a call");
-  app.add_option("--max-document-bytes", limits.document_bytes, "text of a scored document");
-  app.add_option("--max-extraction-bytes", limits.extraction_bytes, "hidden states of a request");
-  app.add_option("--max-stop-strings", limits.stop_strings, "stop strings of a request");
-  app.add_option("--max-stop-string-bytes", limits.stop_string_bytes, "bytes of a stop string");
-  app.add_option("--max-stop-token-ids", limits.stop_token_ids, "stop token ids of a request");
-  app.add_option("--max-logit-biases", limits.logit_biases, "logit biases of a request");
-  app.add_option("--max-top-logprobs", limits.top_logprobs, "alternatives beside each token");
-  app.add_option("--max-open-uploads", limits.open_uploads, "uploads that may run at once");
-  AddDuration(app, "--upload-idle", limits.upload_idle, "how long an upload may send nothing");
+std::string ConfigFile(const CommandLine& line) {
+  if (!line.config_file.empty()) return line.config_file;
+  const char* file = std::getenv(std::string(kConfigVariable).c_str());
+  return file == nullptr ? "" : file;
 }
 
-void AddLife(CLI::App& app, ServerOptions& options) {
-  const std::map<std::string, LogFormat> formats = {{"text", LogFormat::kText},
-                                                    {"json", LogFormat::kJson}};
-  AddDuration(app, "--max-request-duration", options.max_request_duration,
-              "ends every request, whatever its deadline");
-  AddDuration(app, "--drain-delay", options.drain_delay,
-              "on SIGTERM: time between NOT_SERVING and the first refused call");
-  AddDuration(app, "--drain-deadline", options.drain_deadline,
-              "after that: time for running calls before they are cancelled");
-  app.add_flag("--reflection", options.reflection, "offer reflection beyond loopback too");
-  app.add_flag("--insecure-no-tls", options.insecure_no_tls, "serve a public address without TLS");
-  app.add_flag("--insecure-no-auth", options.insecure_no_auth,
-               "serve a public address without authentication");
-  app.add_option("--log-level", options.log.level, "trace, debug, info, warning, error or off");
-  app.add_option("--log-format", options.log.format, "text or json")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->default_str("text");
+absl::Status Checked(const FaultList& faults) {
+  if (faults.faults().empty()) {
+    std::cout << "The configuration is valid." << std::endl;
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(faults.faults().size(), " faults:\n  ", absl::StrJoin(faults.faults(), "\n  ")));
 }
 
 }  // namespace
@@ -168,24 +165,24 @@ absl::StatusOr<std::optional<ServerOptions>> ReadOptions(int argc, const char* c
   ServerOptions options;
   options.model_folder = DefaultModelFolder();
   options.store_folder = DefaultStoreFolder();
-  CLI::App app("Serves a Mamba-1 language model over gRPC.", "scanserve-server");
-  app.option_defaults()->always_capture_default();
-  app.set_version_flag("--version", "scanserve-server " SCANSERVE_VERSION);
-  AddPlaces(app, options);
-  AddSessions(app, options);
-  AddEngine(app, options);
-  AddLimits(app, options);
-  AddLife(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {
-      app.exit(error, std::cout, std::cerr);
-      return std::optional<ServerOptions>();
-    }
-    return absl::InvalidArgumentError(error.what());
+  const OptionTable table = RowsOf(options);
+  FaultList faults;
+  CommandLine line;
+  if (!ReadCommandLine(argc, argv, table, line, faults)) return std::optional<ServerOptions>();
+  ApplyFile(ConfigFile(line), table, faults);
+  ApplyEnvironment(table, faults);
+  for (const OptionTable::Row& row : table.rows()) {
+    const auto given = line.values.find(row.name);
+    if (given != line.values.end()) Set(row, row.flag(), given->second, faults);
   }
-  SCANSERVE_RETURN_IF_ERROR(Validate(options));
+  faults.Append(FaultsOf(options));
+  if (line.check_config) {
+    const absl::Status checked = Checked(faults);
+    if (!checked.ok()) return checked;
+    return std::optional<ServerOptions>();
+  }
+  const absl::Status status = faults.ToStatus();
+  if (!status.ok()) return status;
   return std::optional<ServerOptions>(std::move(options));
 }
 

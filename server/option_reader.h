@@ -1,4 +1,5 @@
-// Reads the server's command line. The only place that knows flags.
+// Reads the server's command line, environment and configuration file. The only place that knows
+// flags and SCANSERVE_ variables.
 #pragma once
 
 #include <optional>
@@ -8,8 +9,9 @@
 
 namespace scanserve::server {
 
-// The validated options; nothing when `--help` or `--version` was asked for and printed.
-// INVALID_ARGUMENT names every fault.
+// The validated options: a flag before the environment, the environment before the file. Nothing
+// when `--help`, `--version` or `--check-config` was asked for and answered on standard output.
+// INVALID_ARGUMENT names every fault of every source, also of values that another source replaces.
 absl::StatusOr<std::optional<ServerOptions>> ReadOptions(int argc, const char* const* argv);
 
 }  // namespace scanserve::server

@@ -1,4 +1,5 @@
-// What the server can be told, with defaults. Read by option_reader.cc, checked by Validate.
+// What the server can be told, with defaults. Named in option_rows.cc, read by
+// option_reader.cc, checked by FaultsOf.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "absl/time/time.h"
 #include "core/runtime/engine.h"
 #include "server/adapter_table.h"
+#include "server/fault_list.h"
 #include "server/log.h"
 
 namespace scanserve::server {
@@ -87,10 +89,11 @@ absl::StatusOr<std::pair<std::string, int>> ParseListen(const std::string& liste
 // Whether only this machine can reach `host`.
 bool IsLoopback(const std::string& host);
 
-// INVALID_ARGUMENT naming every fault, each with the option's name, its value and what is accepted.
-absl::Status Validate(const ServerOptions& options);
+// Every fault, each with the option's name, its value and what is accepted.
+FaultList FaultsOf(const ServerOptions& options);
 
-// The effective configuration, for the log.
+// The effective configuration, for the log: each option by its key. Secrets stand in files, whose
+// paths these are.
 std::vector<LogField> Describe(const ServerOptions& options);
 
 }  // namespace scanserve::server

@@ -1,5 +1,6 @@
 """scanserve-server as a process of a test."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -11,6 +12,12 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 # However the test ends, its servers end with it.
 DIES_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
+
+
+def server_environment(**changes: str) -> dict[str, str]:
+    """This process's environment without what a server would take for options, and `changes`."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith("SCANSERVE_")} | changes
 
 
 class ServerProcess:
@@ -30,7 +37,7 @@ class ServerProcess:
                    "--store", str(self.store), *flags]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(DIES_WITH_PARENT + command, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log, env=server_environment())
         ServerProcess.running.add(self)
         wait_until(lambda: port_file.exists() or self.process.poll() is not None,
                    "the server's start", START_SECONDS)
@@ -56,7 +63,8 @@ class ServerProcess:
         self.wait()
 
 
-def failing_start(*flags: str) -> subprocess.CompletedProcess:
+def failing_start(*flags: str, **variables: str) -> subprocess.CompletedProcess:
     """A server that is expected not to start, once it has ended."""
     return subprocess.run([program("scanserve-server"), *flags], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=START_SECONDS, check=False)
+                          stdin=subprocess.DEVNULL, timeout=START_SECONDS, check=False,
+                          env=server_environment(**variables))

@@ -81,6 +81,23 @@ def test_all_faults_of_the_flags_at_once(start):
         assert f"{flag} {value}" in said
 
 
+def test_the_configuration_can_be_checked_alone(tmp_path):
+    config = tmp_path / "scanserve.toml"
+    config.write_text('threads = 1\nnumerics = "torch"\n')
+    flags = ("--config", str(config), "--store", str(tmp_path / "store"), "--check-config")
+    good = failing_start(*flags)
+    assert (good.returncode, good.stdout, good.stderr) == (0, "The configuration is valid.\n", "")
+    config.write_text('threads = -1\nnumeric = "torch"\n')
+    bad = failing_start(*flags, SCANSERVE_STEP_TOKENS="few")
+    assert bad.returncode == 1
+    assert bad.stderr.splitlines() == [
+        "scanserve-server: 3 faults:",
+        f"  {config}:1: threads -1: must be 0 to 1024",
+        f"  {config}:2: numeric: no option",
+        "  SCANSERVE_STEP_TOKENS few: must be a whole number"]
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_model_that_is_not_there(start, tmp_path):
     assert "nowhere" in start("--model", tmp_path / "nowhere")
 

@@ -5,8 +5,6 @@
 
 #include <cmath>
 
-#include "server/option_reader.h"
-
 namespace scanserve::server {
 namespace {
 
@@ -19,12 +17,7 @@ ServerOptions GoodOptions() {
   return options;
 }
 
-absl::StatusOr<std::optional<ServerOptions>> Read(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), {"scanserve-server", "--store", "/store"});
-  return ReadOptions(static_cast<int>(arguments.size()), arguments.data());
-}
-
-TEST(ServerOptionsTest, DefaultsAreValid) { EXPECT_TRUE(Validate(GoodOptions()).ok()); }
+TEST(ServerOptionsTest, DefaultsAreValid) { EXPECT_TRUE(FaultsOf(GoodOptions()).ToStatus().ok()); }
 
 TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   ServerOptions options = GoodOptions();
@@ -40,7 +33,7 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
   options.engine.stall_park = absl::ZeroDuration();
   options.engine.park_bytes = -1;
   options.session_ttl = absl::Hours(721);
-  const std::string message(Validate(options).message());
+  const std::string message(FaultsOf(options).ToStatus().message());
   EXPECT_THAT(message, HasSubstr("--max-sequences 0: must be 1 to 65536"));
   EXPECT_THAT(message, HasSubstr("--default-adapter no/body: the name must be"));
   EXPECT_THAT(message, HasSubstr("--merge-adapter .devil: the name must be"));
@@ -58,11 +51,11 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
 TEST(ServerOptionsTest, PublicAddressesNeedBothInsecureFlags) {
   ServerOptions options = GoodOptions();
   options.listen = "0.0.0.0:50051";
-  EXPECT_THAT(Validate(options).message(), HasSubstr("only loopback addresses"));
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("only loopback addresses"));
   options.insecure_no_tls = true;
-  EXPECT_THAT(Validate(options).message(), HasSubstr("only loopback addresses"));
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("only loopback addresses"));
   options.insecure_no_auth = true;
-  EXPECT_TRUE(Validate(options).ok());
+  EXPECT_TRUE(FaultsOf(options).ToStatus().ok());
 }
 
 TEST(ServerOptionsTest, KnowsLoopbackAddresses) {
@@ -84,75 +77,16 @@ TEST(ServerOptionsTest, ReadsHostAndPort) {
   }
 }
 
-TEST(OptionReaderTest, ReadsEveryKindOfFlag) {
-  const auto read = Read({"--model",
-                          "/m",
-                          "--adapter",
-                          "a=/x",
-                          "--adapter",
-                          "b=/y=z",
-                          "--default-adapter",
-                          "b",
-                          "--numerics",
-                          "torch",
-                          "--threads",
-                          "3",
-                          "--drain-delay",
-                          "250ms",
-                          "--reflection",
-                          "--merge-adapter",
-                          "a",
-                          "--merge-adapter",
-                          "c",
-                          "--adapter-root",
-                          "/r",
-                          "--log-format",
-                          "json",
-                          "--max-new-tokens",
-                          "9",
-                          "--low-priority-slowdown",
-                          "1.75",
-                          "--stall-park",
-                          "90ms",
-                          "--park-bytes",
-                          "5",
-                          "--prefix-cache-bytes",
-                          "0",
-                          "--prefix-block-tokens",
-                          "64"});
-  ASSERT_TRUE(read.ok()) << read.status();
-  const ServerOptions& options = **read;
-  EXPECT_EQ(options.model_folder, "/m");
-  EXPECT_THAT(options.adapters.folders,
-              testing::ElementsAre(testing::Pair("a", "/x"), testing::Pair("b", "/y=z")));
-  EXPECT_EQ(options.adapters.default_name, "b");
-  EXPECT_THAT(options.adapters.merged, testing::ElementsAre("a", "c"));
-  EXPECT_EQ(options.adapter_root, "/r");
-  EXPECT_EQ(options.numerics, Numerics::kTorch);
-  EXPECT_EQ(options.engine.threads, 3);
-  EXPECT_EQ(options.engine.prefix_cache_bytes, 0);
-  EXPECT_EQ(options.engine.prefix_block_tokens, 64);
-  EXPECT_EQ(options.drain_delay, absl::Milliseconds(250));
-  EXPECT_TRUE(options.reflection);
-  EXPECT_EQ(options.log.format, LogFormat::kJson);
-  EXPECT_EQ(options.limits.new_tokens, 9);
-  EXPECT_EQ(options.engine.low_priority_slowdown, 1.75);
-  EXPECT_EQ(options.engine.stall_park, absl::Milliseconds(90));
-  EXPECT_EQ(options.engine.park_bytes, 5);
-}
-
-TEST(OptionReaderTest, FindsTheEmbeddedModelWhenNoneIsNamed) {
-  const auto read = Read({});
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ((*read)->model_folder, SCANSERVE_SOURCE_DIR "/models/scanserve-6m");
-}
-
-TEST(OptionReaderTest, RefusesWhatItCannotRead) {
-  EXPECT_THAT(Read({"--threads", "many"}).status().message(), HasSubstr("many"));
-  EXPECT_THAT(Read({"--drain-delay", "soon"}).status().message(), HasSubstr("soon"));
-  EXPECT_THAT(Read({"--adapter", "folder"}).status().message(), HasSubstr("NAME=FOLDER"));
-  EXPECT_THAT(Read({"--frobnicate"}).status().message(), HasSubstr("frobnicate"));
-  EXPECT_THAT(Read({"--numerics", "f8"}).status().message(), HasSubstr("f8"));
+TEST(ServerOptionsTest, DescribesEachOptionByItsKey) {
+  ServerOptions options = GoodOptions();
+  options.adapters.folders = {{"a", "/x"}, {"b", "/y"}};
+  options.engine.prompt_slowdown = 1.25;
+  const std::string line = FormatJsonLine("t", "info", "starting", Describe(options));
+  EXPECT_THAT(line, HasSubstr(R"("adapter":"a=/x,b=/y")"));
+  EXPECT_THAT(line, HasSubstr(R"("threads":0)"));
+  EXPECT_THAT(line, HasSubstr(R"("prompt_slowdown":1.25)"));
+  EXPECT_THAT(line, HasSubstr(R"("insecure_no_tls":false)"));
+  EXPECT_THAT(line, HasSubstr(R"("drain_delay":"5s")"));
 }
 
 }  // namespace
