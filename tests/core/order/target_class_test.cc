@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/order/scan_order.h"
+#include "tests/core/order/read_set.h"
 
 namespace scanserve::order {
 namespace {
@@ -23,30 +24,11 @@ std::vector<int32_t> Natural(int length) {
   return order;
 }
 
-// One layer's extension of a read set, written from its definition.
-std::set<int> Extend(const std::set<int>& read, const std::vector<int32_t>& order, bool target) {
-  std::set<int> extended;
-  if (!target) {
-    for (int i = 0; i <= *read.rbegin(); ++i) extended.insert(i);
-    return extended;
-  }
-  size_t latest = 0;
-  for (size_t k = 0; k < order.size(); ++k) {
-    if (read.contains(order[k])) latest = k;
-  }
-  extended.insert(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(latest) + 1);
-  return extended;
-}
-
 std::vector<TargetClass> BruteForce(const std::vector<int32_t>& order,
                                     const std::vector<int>& targets, int num_layers) {
   std::vector<TargetClass> classes;
   for (int i = 0; i + 1 < static_cast<int>(order.size()); ++i) {
-    std::set<int> read{i};
-    for (int layer = num_layers - 1; layer >= 0; --layer) {
-      const bool target = targets.empty() || std::ranges::count(targets, layer) > 0;
-      read = Extend(read, order, target);
-    }
+    const std::set<int> read = ReadSet(i, order, targets, num_layers);
     if (read.contains(i + 1)) {
       classes.push_back(TargetClass::kLeaked);
     } else {
@@ -84,6 +66,16 @@ TEST(TargetClassTest, NaturalLayersAboveATargetLayerSpreadWhatItRead) {
               ElementsAre(TargetClass::kLeaked, TargetClass::kCausal));
   EXPECT_THAT(ClassifyTargets(order, {0}, 2),
               ElementsAre(TargetClass::kLeaked, TargetClass::kLeaked));
+}
+
+TEST(TargetClassTest, GivesTheExampleOfTheDocumentation) {
+  constexpr auto kLeaked = TargetClass::kLeaked;
+  constexpr auto kLookahead = TargetClass::kLookahead;
+  constexpr auto kCausal = TargetClass::kCausal;
+  const std::vector<int32_t> order = {2, 0, 1, 4, 3};
+  EXPECT_THAT(ClassifyTargets(order, {}, 2), ElementsAre(kLookahead, kLeaked, kCausal, kLeaked));
+  EXPECT_THAT(ClassifyTargets(order, {0}, 2), ElementsAre(kLookahead, kLeaked, kCausal, kLeaked));
+  EXPECT_THAT(ClassifyTargets(order, {1}, 2), ElementsAre(kLeaked, kLeaked, kCausal, kLeaked));
 }
 
 TEST(TargetClassTest, OneTokenHasNoTarget) {
