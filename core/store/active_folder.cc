@@ -8,13 +8,13 @@
 #include "core/base/status_macros.h"
 #include "core/order/json_field.h"
 #include "core/store/folder_listing.h"
+#include "core/store/sealed_json.h"
 #include "nlohmann/json.hpp"
 
 namespace scanserve::store {
 namespace {
 
 constexpr int64_t kMaxFileBytes = 16 << 20;
-constexpr int64_t kFormat = 1;
 constexpr absl::string_view kNaturalLast = "natural_last";
 constexpr absl::string_view kPinLast = "pin_last";
 constexpr absl::string_view kSuffix = ".json";
@@ -70,11 +70,7 @@ absl::StatusOr<ActiveSetting> FromJson(const nlohmann::json& json) {
 
 absl::StatusOr<std::vector<ActiveSetting>> ParseHistory(absl::string_view text,
                                                         absl::string_view model_digest) {
-  const nlohmann::json json =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  int64_t format = 0;
-  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "format", format));
-  if (format != kFormat) return order::JsonFieldError("format", absl::StrCat(kFormat));
+  SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json json, ParseSealed(text));
   std::string digest;
   SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "model_digest", digest));
   if (digest != model_digest) return order::JsonFieldError("model_digest", "that of its name");
@@ -127,11 +123,9 @@ absl::Status ActiveFolder::Write(absl::string_view model_digest,
                                  const std::vector<ActiveSetting>& history) const {
   nlohmann::json settings = nlohmann::json::array();
   for (const ActiveSetting& active : history) settings.push_back(ToJson(active));
-  const nlohmann::json json = {{"format", kFormat},
-                               {"model_digest", std::string(model_digest)},
-                               {"settings", std::move(settings)}};
-  return base::WriteFileDurably(absl::StrCat(folder_, "/", model_digest, kSuffix),
-                                json.dump(2) + "\n");
+  return base::WriteFileDurably(
+      absl::StrCat(folder_, "/", model_digest, kSuffix),
+      SealedText({{"model_digest", std::string(model_digest)}, {"settings", std::move(settings)}}));
 }
 
 }  // namespace scanserve::store

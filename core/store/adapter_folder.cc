@@ -13,6 +13,7 @@
 #include "core/order/json_field.h"
 #include "core/store/folder_listing.h"
 #include "core/store/order_record.h"
+#include "core/store/sealed_json.h"
 #include "nlohmann/json.hpp"
 
 namespace scanserve::store {
@@ -22,29 +23,24 @@ constexpr absl::string_view kSidecarSuffix = ".json";
 constexpr absl::string_view kConfig = "/adapter_config.json";
 constexpr absl::string_view kTensors = "/adapter_model.safetensors";
 constexpr int64_t kMaxSidecarBytes = 1 << 16;
-constexpr int64_t kFormat = 1;
 
 using State = StoredAdapter::State;
 
 std::string SidecarText(const StoredAdapter& adapter) {
   const AdapterRecord& record = adapter.record;
-  const nlohmann::json json = {{"format", kFormat},
-                               {"name", record.name},
-                               {"version", record.version},
-                               {"digest", record.digest},
-                               {"model_digest", record.model_digest},
-                               {"served", record.merged ? "merged" : "unmerged"},
-                               {"created", order::JsonTime(record.created)},
-                               {"config_sha256", adapter.config_sha256},
-                               {"tensors_sha256", adapter.tensors_sha256},
-                               {"bytes", adapter.bytes}};
-  return json.dump(2) + "\n";
+  return SealedText({{"name", record.name},
+                     {"version", record.version},
+                     {"digest", record.digest},
+                     {"model_digest", record.model_digest},
+                     {"served", record.merged ? "merged" : "unmerged"},
+                     {"created", order::JsonTime(record.created)},
+                     {"config_sha256", adapter.config_sha256},
+                     {"tensors_sha256", adapter.tensors_sha256},
+                     {"bytes", adapter.bytes}});
 }
 
 // Stands in place of the sidecar once the version is deleted.
-std::string TombstoneText() {
-  return nlohmann::json({{"format", kFormat}, {"deleted", true}}).dump() + "\n";
-}
+std::string TombstoneText() { return SealedText({{"deleted", true}}); }
 
 absl::Status ReadDigest(const nlohmann::json& json, const char* name, std::string& digest) {
   SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, name, digest));
@@ -52,11 +48,7 @@ absl::Status ReadDigest(const nlohmann::json& json, const char* name, std::strin
 }
 
 absl::StatusOr<StoredAdapter> ParseSidecar(absl::string_view text) {
-  const nlohmann::json json =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  int64_t format = 0;
-  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "format", format));
-  if (format != kFormat) return order::JsonFieldError("format", absl::StrCat(kFormat));
+  SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json json, ParseSealed(text));
   StoredAdapter adapter;
   if (json.contains("deleted")) {
     adapter.state = State::kDeleted;

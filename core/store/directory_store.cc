@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/sha256.h"
 #include "core/base/status_macros.h"
 #include "core/store/folder_listing.h"
 #include "core/store/folder_lock.h"
@@ -63,7 +64,8 @@ absl::Status DirectoryStore::ReadFolders() {
 
 absl::StatusOr<DirectoryStore::PutResult> DirectoryStore::Put(
     absl::string_view name, absl::string_view npy,
-    const std::optional<order::Provenance>& provenance, bool must_be_new) {
+    const std::optional<order::Provenance>& provenance, bool must_be_new,
+    const std::string& forced_for_model) {
   SCANSERVE_RETURN_IF_ERROR(ValidateOrderName(name));
   if (provenance) SCANSERVE_RETURN_IF_ERROR(order::ValidateProvenance(*provenance));
   SCANSERVE_ASSIGN_OR_RETURN(const auto order, order::ScanOrder::FromNpy(npy));
@@ -71,20 +73,34 @@ absl::StatusOr<DirectoryStore::PutResult> DirectoryStore::Put(
   record.name = std::string(name);
   record.digest = order->digest();
   record.length = order->size();
+  record.file_sha256 = base::Sha256Hex(npy);
   record.provenance = provenance;
+  record.forced_for_model = forced_for_model;
   base::MutexLock change(changes_);
+  std::optional<OrderRecord> equal;
   {
     base::MutexLock lock(mutex_);
-    SCANSERVE_ASSIGN_OR_RETURN(std::optional<OrderRecord> equal,
-                               orders_.FindEqual(record, must_be_new));
-    if (equal) return PutResult{*std::move(equal), false};
-    SCANSERVE_RETURN_IF_ERROR(CheckRoom(OrderFolder::BytesNeeded(npy, *order)));
+    SCANSERVE_ASSIGN_OR_RETURN(equal, orders_.FindEqual(record, must_be_new));
+    if (!equal) SCANSERVE_RETURN_IF_ERROR(CheckRoom(OrderFolder::BytesNeeded(npy, *order)));
   }
+  if (equal) return Force(*std::move(equal), forced_for_model);
   record.created = absl::Now();
   SCANSERVE_ASSIGN_OR_RETURN(const int64_t bytes, order_folder_.Write(record, npy, *order));
   base::MutexLock lock(mutex_);
   orders_.Add(record, bytes);
   return PutResult{std::move(record), true};
+}
+
+absl::StatusOr<DirectoryStore::PutResult> DirectoryStore::Force(OrderRecord record,
+                                                                const std::string& model_digest) {
+  if (model_digest.empty() || model_digest == record.forced_for_model) {
+    return PutResult{std::move(record), false};
+  }
+  record.forced_for_model = model_digest;
+  SCANSERVE_ASSIGN_OR_RETURN(const int64_t more_bytes, order_folder_.RewriteSidecar(record));
+  base::MutexLock lock(mutex_);
+  orders_.Update(record, more_bytes);
+  return PutResult{std::move(record), false};
 }
 
 int64_t DirectoryStore::OrderBytes() const {

@@ -26,6 +26,7 @@
 #include "core/store/active_folder.h"
 #include "core/store/active_setting.h"
 #include "core/store/adapter_collection.h"
+#include "core/store/collected_order.h"
 #include "core/store/order_folder.h"
 #include "core/store/order_record.h"
 #include "core/store/order_table.h"
@@ -60,10 +61,11 @@ class DirectoryStore {
   };
   // Stores `npy` under `name`: equal content (by digest) returns its version, other content adds
   // one. INVALID_ARGUMENT for a bad name or file and over a limit of the store; ALREADY_EXISTS when
-  // `must_be_new` and the name holds other content.
+  // `must_be_new` and the name holds other content. A model digest in `forced_for_model` is kept in
+  // the record, in that of a version that exists too.
   absl::StatusOr<PutResult> Put(absl::string_view name, absl::string_view npy,
                                 const std::optional<order::Provenance>& provenance,
-                                bool must_be_new);
+                                bool must_be_new, const std::string& forced_for_model = "");
 
   // Identity first, then all versions by name and version.
   std::vector<OrderRecord> List() const;
@@ -84,6 +86,13 @@ class DirectoryStore {
   // and nothing deleted, when one is active for any model or held by anyone; a setting that stands
   // only in the history does not hold its order.
   absl::StatusOr<int64_t> Delete(absl::string_view name, int64_t version);
+
+  // Removes all versions but the newest of each name and those in use; returns what became of each,
+  // by name and version. What must outlast a collection is held: experiments, like requests, keep
+  // the LoadedOrder. INVALID_ARGUMENT for a bad name or nothing to keep; NOT_FOUND for a name
+  // without versions; UNAVAILABLE when the disk refuses, and then what was removed until there is
+  // gone.
+  absl::StatusOr<std::vector<CollectedOrder>> Collect(const CollectRule& rule);
 
   AdapterCollection& adapters() { return adapters_; }
 
@@ -120,6 +129,13 @@ class DirectoryStore {
   absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckNotActive(const OrderRecord& record) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<PutResult> Force(OrderRecord record, const std::string& model_digest)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What keeps a version, whatever its age; kRemoved: nothing does.
+  OrderFate FateOf(const StoredOrder& stored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Removes a version that FateOf says nothing keeps, still, and says what became of it.
+  absl::StatusOr<OrderFate> RemoveUnlessKept(const StoredOrder& stored)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_) ABSL_LOCKS_EXCLUDED(mutex_);
   // Oldest first, the active one last; identity at revision 0 alone before the first activation.
   std::vector<ActiveSetting> HistoryOf(absl::string_view model_digest) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
 #include "core/base/npy.h"
+#include "core/base/sha256.h"
 #include "core/base/status_macros.h"
 #include "core/order/json_field.h"
 #include "core/store/folder_listing.h"
+#include "core/store/sealed_json.h"
 #include "nlohmann/json.hpp"
 
 namespace scanserve::store {
@@ -21,29 +24,24 @@ constexpr absl::string_view kNpy = ".npy";
 constexpr absl::string_view kInverse = ".inv.npy";
 constexpr absl::string_view kSidecar = ".json";
 constexpr int64_t kMaxSidecarBytes = 1 << 16;
-constexpr int64_t kFormat = 1;
 
 std::string SidecarText(const OrderRecord& record) {
-  nlohmann::json json = {{"format", kFormat},         {"name", record.name},
-                         {"version", record.version}, {"digest", record.digest},
-                         {"length", record.length},   {"created", order::JsonTime(record.created)}};
+  nlohmann::json json = {{"name", record.name},
+                         {"version", record.version},
+                         {"digest", record.digest},
+                         {"length", record.length},
+                         {"file_sha256", record.file_sha256},
+                         {"created", order::JsonTime(record.created)},
+                         {"forced_for_model", record.forced_for_model}};
   if (record.provenance) json["provenance"] = order::ProvenanceToJson(*record.provenance);
-  return json.dump(2) + "\n";
+  return SealedText(std::move(json));
 }
 
 // Stands in place of the sidecar once the version is deleted.
-std::string TombstoneText() {
-  return nlohmann::json({{"format", kFormat}, {"deleted", true}}).dump() + "\n";
-}
+std::string TombstoneText() { return SealedText({{"deleted", true}}); }
 
 absl::StatusOr<StoredOrder> ParseSidecar(absl::string_view text) {
-  const nlohmann::json json =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  int64_t format = 0;
-  SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "format", format));
-  if (format != kFormat) {
-    return absl::InvalidArgumentError(absl::StrCat("format ", format, ", expected ", kFormat));
-  }
+  SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json json, ParseSealed(text));
   StoredOrder stored;
   if (json.contains("deleted")) {
     stored.state = StoredOrder::State::kDeleted;
@@ -55,6 +53,14 @@ absl::StatusOr<StoredOrder> ParseSidecar(absl::string_view text) {
   SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "digest", record.digest));
   SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "length", record.length));
   SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "created", record.created));
+  // Orders stored before these were kept have none.
+  if (json.contains("file_sha256")) {
+    SCANSERVE_RETURN_IF_ERROR(order::ReadJsonField(json, "file_sha256", record.file_sha256));
+  }
+  if (json.contains("forced_for_model")) {
+    SCANSERVE_RETURN_IF_ERROR(
+        order::ReadJsonField(json, "forced_for_model", record.forced_for_model));
+  }
   if (json.contains("provenance")) {
     SCANSERVE_ASSIGN_OR_RETURN(record.provenance, order::ProvenanceFromJson(json["provenance"]));
   }
@@ -186,11 +192,21 @@ absl::StatusOr<int64_t> OrderFolder::Write(const OrderRecord& record, absl::stri
   return status;
 }
 
+absl::StatusOr<int64_t> OrderFolder::RewriteSidecar(const OrderRecord& record) const {
+  const std::string path = Path(record.name, record.version, kSidecar);
+  SCANSERVE_ASSIGN_OR_RETURN(const std::string before, base::ReadFile(path, kMaxSidecarBytes));
+  const std::string after = SidecarText(record);
+  SCANSERVE_RETURN_IF_ERROR(base::WriteFileDurably(path, after));
+  return static_cast<int64_t>(after.size()) - static_cast<int64_t>(before.size());
+}
+
 absl::StatusOr<std::string> OrderFolder::ReadNpy(const OrderRecord& record) const {
   const std::string path = Path(record.name, record.version, kNpy);
   absl::StatusOr<std::string> npy = base::ReadFile(path, order::ScanOrder::kMaxNpyBytes);
   if (absl::IsUnavailable(npy.status())) return npy;
-  if (npy.ok()) {
+  const bool same_file =
+      npy.ok() && (record.file_sha256.empty() || base::Sha256Hex(*npy) == record.file_sha256);
+  if (same_file) {
     const auto order = order::ScanOrder::FromNpy(*npy);
     if (order.ok() && (*order)->digest() == record.digest) return npy;
   }

@@ -48,6 +48,10 @@ class OrderFolder {
   absl::StatusOr<int64_t> Write(const OrderRecord& record, absl::string_view npy,
                                 const order::ScanOrder& order) const;
 
+  // Writes what the record says of a version anew; returns how many bytes it grew by. UNAVAILABLE
+  // when the disk refuses.
+  absl::StatusOr<int64_t> RewriteSidecar(const OrderRecord& record) const;
+
   // The file as uploaded. FAILED_PRECONDITION when it is gone or no longer has the record's digest.
   absl::StatusOr<std::string> ReadNpy(const OrderRecord& record) const;
   absl::StatusOr<std::shared_ptr<const order::ScanOrder>> ReadOrder(

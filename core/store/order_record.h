@@ -24,8 +24,13 @@ struct OrderRecord {
   int64_t version = 0;  // 1, 2, ..
   std::string digest;   // ScanOrder::digest()
   int64_t length = 0;   // P
+  // SHA-256 of the .npy as it was uploaded; empty for one that was stored before this was kept.
+  std::string file_sha256;
   absl::Time created;
   std::optional<order::Provenance> provenance;  // none when the uploader gave none
+  // The model that the order was last stored for by force, though its provenance names another
+  // model or tokenizer; empty: none.
+  std::string forced_for_model;
 
   bool is_identity() const { return name == kIdentityName; }
   friend bool operator==(const OrderRecord&, const OrderRecord&) = default;

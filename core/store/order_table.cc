@@ -116,6 +116,23 @@ void OrderTable::Add(const OrderRecord& record, int64_t bytes) {
   orders_[record.name].insert_or_assign(record.version, Entry{{State::kLive, record, bytes}, {}});
 }
 
+void OrderTable::Update(const OrderRecord& record, int64_t more_bytes) {
+  StoredOrder& stored = orders_.find(record.name)->second.at(record.version).stored;
+  stored.record = record;
+  stored.bytes += more_bytes;
+}
+
+std::vector<StoredOrder> OrderTable::Stored(absl::string_view name) const {
+  std::vector<StoredOrder> all;
+  for (const auto& [its_name, versions] : orders_) {
+    if (!name.empty() && name != its_name) continue;
+    for (const auto& [version, entry] : versions) {
+      if (entry.stored.state != State::kDeleted) all.push_back(entry.stored);
+    }
+  }
+  return all;
+}
+
 std::shared_ptr<const order::ScanOrder> OrderTable::Held(const OrderRecord& record) const {
   const auto versions = orders_.find(record.name);
   if (versions == orders_.end()) return nullptr;
@@ -139,6 +156,7 @@ absl::StatusOr<OrderTable::Removal> OrderTable::Take(
     return absl::NotFoundError(absl::StrCat("no order ", QuotedForMessage(name)));
   }
   Removal removal;
+  removal.version_ = version;
   removal.before_ = found->second;
   for (const auto& [number, entry] : found->second) {
     if (entry.stored.state == State::kDeleted) continue;
@@ -167,7 +185,12 @@ absl::StatusOr<OrderTable::Removal> OrderTable::Take(
 }
 
 void OrderTable::PutBack(absl::string_view name, Removal removal) {
-  orders_.insert_or_assign(std::string(name), std::move(removal.before_));
+  if (removal.whole_name_) {
+    orders_.insert_or_assign(std::string(name), std::move(removal.before_));
+    return;
+  }
+  // The other versions may have been loaded meanwhile.
+  orders_.find(name)->second.at(removal.version_) = removal.before_.at(removal.version_);
 }
 
 std::string Described(const OrderRecord& record) {

@@ -39,6 +39,11 @@ class OrderTable {
   int64_t bytes() const;
 
   void Add(const OrderRecord& record, int64_t bytes);
+  // Replaces what is known of a version that is there; who holds its order goes on holding it.
+  void Update(const OrderRecord& record, int64_t more_bytes);
+
+  // All versions of `name` but the deleted ones, oldest first; all names' when it is empty.
+  std::vector<StoredOrder> Stored(absl::string_view name) const;
 
   // The order of a version while anyone holds it, else null.
   std::shared_ptr<const order::ScanOrder> Held(const OrderRecord& record) const;
@@ -79,6 +84,7 @@ class OrderTable::Removal {
 
   Versions before_;
   bool whole_name_ = true;
+  int64_t version_ = 0;  // the one taken out, unless the whole name
   int64_t count_ = 0;
 };
 

@@ -1,4 +1,5 @@
 // What crashes leave and what damage does, found when the store opens.
+#include "core/store/sealed_json.h"
 #include "tests/core/store/store_test_base.h"
 
 namespace scanserve::store {
@@ -7,6 +8,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 class StoreDamageTest : public StoreTestBase {
@@ -88,6 +90,32 @@ TEST_F(StoreDamageTest, ServesNoVersionWithOtherContentThanItsDigest) {
   ExpectSecondVersionDamaged();
 }
 
+TEST_F(StoreDamageTest, ServesNoVersionOfWhichAnyByteWasAltered) {
+  for (const char* file : {"orders/a/2.npy", "orders/a/2.json"}) {
+    const std::string whole = FileContent(file);
+    for (size_t at = 0; at < whole.size(); at += 7) {
+      SCOPED_TRACE(testing::Message() << file << " byte " << at);
+      std::string altered = whole;
+      altered[at] = static_cast<char>(altered[at] ^ 0x01);
+      WriteFile(file, altered);
+      ExpectSecondVersionDamaged();
+    }
+    WriteFile(file, whole);
+  }
+  Reopen();
+  EXPECT_TRUE(store_->Load({"a", 2, ""}).ok());
+}
+
+TEST_F(StoreDamageTest, ReadsOrdersThatAnEarlierReleaseStored) {
+  const std::string digest = store_->Get({"a", 2, ""})->digest;
+  WriteFile("orders/a/2.json", R"({"format": 1, "name": "a", "version": 2, "length": 3,
+      "created": "2026-01-02T03:04:05+00:00", "digest": ")" +
+                                   digest + "\"}");
+  Reopen();
+  EXPECT_THAT(store_->warnings(), IsEmpty());
+  EXPECT_TRUE(store_->Load({"a", 2, ""}).ok());
+}
+
 TEST_F(StoreDamageTest, ServesNoVersionWithoutItsFile) {
   std::filesystem::remove(Path("orders/a/2.npy"));
   ExpectSecondVersionDamaged();
@@ -150,7 +178,6 @@ TEST_F(StoreDamageTest, RefusesActiveSettingsWithFieldsOutOfRange) {
   const std::string whole = FileContent(file);
   store_.reset();
   const std::pair<std::string, std::string> changes[] = {
-      {"\"format\": 1", "\"format\": 2"},
       {"\"target_layers\": []", "\"target_layers\": [4096]"},
       {"\"target_layers\": []", "\"target_layers\": [-1]"},
       {"\"natural_last\"", "\"other\""},
@@ -160,8 +187,14 @@ TEST_F(StoreDamageTest, RefusesActiveSettingsWithFieldsOutOfRange) {
     std::string changed = whole;
     const size_t at = changed.rfind(from);
     ASSERT_NE(at, std::string::npos) << from;
-    WriteFile(file, changed.replace(at, from.size(), to));
-    EXPECT_TRUE(absl::IsFailedPrecondition(DirectoryStore::Open(options()).status())) << to;
+    changed.replace(at, from.size(), to);
+    // Not by the checksum alone.
+    WriteFile(file, SealedText(nlohmann::json::parse(changed)));
+    const absl::Status status = DirectoryStore::Open(options()).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << to;
+    EXPECT_THAT(status.message(), Not(HasSubstr("checksum")));
+    WriteFile(file, changed);
+    EXPECT_THAT(DirectoryStore::Open(options()).status().message(), HasSubstr("checksum"));
   }
   WriteFile(file, whole);
   Reopen();
