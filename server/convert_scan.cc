@@ -46,6 +46,24 @@ v1::Readout ReadoutToProto(order::Readout readout) {
   return readout == order::Readout::kPinLast ? v1::READOUT_PIN_LAST : v1::READOUT_NATURAL_LAST;
 }
 
+v1::CollectFate FateToProto(store::OrderFate fate) {
+  switch (fate) {
+    case store::OrderFate::kRemoved:
+      return v1::COLLECT_FATE_REMOVED;
+    case store::OrderFate::kKeptNewest:
+      return v1::COLLECT_FATE_KEPT_NEWEST;
+    case store::OrderFate::kKeptInUse:
+      return v1::COLLECT_FATE_KEPT_IN_USE;
+    case store::OrderFate::kKeptRollback:
+      return v1::COLLECT_FATE_KEPT_ROLLBACK;
+    case store::OrderFate::kKeptActive:
+      return v1::COLLECT_FATE_KEPT_ACTIVE;
+    case store::OrderFate::kKeptDamaged:
+      return v1::COLLECT_FATE_KEPT_DAMAGED;
+  }
+  return v1::COLLECT_FATE_UNSPECIFIED;
+}
+
 }  // namespace
 
 store::OrderRef OrderRefFromProto(const v1::ScanOrderRef& ref) {
@@ -128,6 +146,15 @@ v1::ScanSetting ScanSettingToProto(const store::ScanSetting& setting) {
   proto.mutable_order()->set_digest(setting.order_digest);
   proto.mutable_target_layers()->Assign(setting.target_layers.begin(), setting.target_layers.end());
   proto.set_readout(ReadoutToProto(setting.readout));
+  return proto;
+}
+
+v1::CollectedScanOrder CollectedOrderToProto(const store::CollectedOrder& order) {
+  v1::CollectedScanOrder proto;
+  proto.mutable_order()->set_name(order.record.name);
+  proto.mutable_order()->set_version(order.record.version);
+  proto.mutable_order()->set_digest(order.record.digest);
+  proto.set_fate(FateToProto(order.fate));
   return proto;
 }
 

@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "core/order/provenance.h"
 #include "core/store/active_setting.h"
+#include "core/store/collected_order.h"
 #include "core/store/order_record.h"
 #include "scanserve/v1/scan.pb.h"
 #include "scanserve/v1/scan_order_service.pb.h"
@@ -20,6 +21,7 @@ absl::StatusOr<order::Provenance> ProvenanceFromProto(const v1::Provenance& prot
 v1::Provenance ProvenanceToProto(const order::Provenance& provenance);
 v1::ScanOrder OrderToProto(const store::OrderRecord& record);
 v1::ScanSetting ScanSettingToProto(const store::ScanSetting& setting);
+v1::CollectedScanOrder CollectedOrderToProto(const store::CollectedOrder& order);
 v1::ActiveSetting ActiveSettingToProto(const store::ActiveSetting& active);
 
 }  // namespace scanserve::server

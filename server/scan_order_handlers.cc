@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
@@ -12,6 +13,7 @@ namespace scanserve::server {
 namespace {
 
 constexpr int32_t kMaxHistory = 100;
+constexpr int32_t kMaxKeptVersions = 1000;
 
 template <typename Request>
 std::optional<int64_t> ExpectedRevision(const Request& request) {
@@ -75,6 +77,27 @@ absl::Status DeleteScanOrder(Backend& backend, const v1::DeleteScanOrderRequest&
   return absl::OkStatus();
 }
 
+absl::Status CollectScanOrders(Backend& backend, const v1::CollectScanOrdersRequest& request,
+                               v1::CollectScanOrdersResponse* response) {
+  SCANSERVE_RETURN_IF_ERROR(
+      CheckRange("keep_versions", request.keep_versions(), 1, kMaxKeptVersions));
+  SCANSERVE_ASSIGN_OR_RETURN(
+      const std::vector<store::CollectedOrder> collected,
+      backend.store().Collect({request.keep_versions(), request.name(), request.dry_run()}));
+  for (const store::CollectedOrder& order : collected) {
+    *response->add_orders() = CollectedOrderToProto(order);
+    if (order.fate != store::OrderFate::kRemoved) continue;
+    response->set_removed_versions(response->removed_versions() + 1);
+    response->set_removed_bytes(response->removed_bytes() + order.bytes);
+    if (request.dry_run()) continue;
+    LogInfo("scan order collected", {{"name", order.record.name},
+                                     {"version", order.record.version},
+                                     {"digest", order.record.digest}});
+  }
+  response->set_revision(backend.store().revision());
+  return absl::OkStatus();
+}
+
 absl::Status SetActiveScan(Backend& backend, const v1::SetActiveScanRequest& request,
                            v1::SetActiveScanResponse* response) {
   SCANSERVE_ASSIGN_OR_RETURN(const store::ScanSettingRequest setting,
@@ -105,8 +128,11 @@ absl::Status StoreScanOrder(Backend& backend, const v1::UploadScanOrderHeader& h
       SCANSERVE_RETURN_IF_ERROR(backend.scans().CheckProvenance(*provenance));
     }
   }
+  // Where equal content stands already, its provenance decides, whatever came with this one.
+  const std::string forced_for_model = header.force() ? backend.model().digest : "";
   SCANSERVE_ASSIGN_OR_RETURN(
-      const auto stored, backend.store().Put(header.name(), npy, provenance, header.must_be_new()));
+      const auto stored,
+      backend.store().Put(header.name(), npy, provenance, header.must_be_new(), forced_for_model));
   LogInfo("scan order stored", {{"name", stored.record.name},
                                 {"version", stored.record.version},
                                 {"digest", stored.record.digest},

@@ -18,6 +18,8 @@ absl::Status DeleteScanOrder(Backend& backend, const v1::DeleteScanOrderRequest&
                              v1::DeleteScanOrderResponse* response);
 absl::Status SetActiveScan(Backend& backend, const v1::SetActiveScanRequest& request,
                            v1::SetActiveScanResponse* response);
+absl::Status CollectScanOrders(Backend& backend, const v1::CollectScanOrdersRequest& request,
+                               v1::CollectScanOrdersResponse* response);
 absl::Status RollbackActiveScan(Backend& backend, const v1::RollbackActiveScanRequest& request,
                                 v1::RollbackActiveScanResponse* response);
 

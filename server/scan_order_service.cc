@@ -1,5 +1,6 @@
 #include "scanserve/v1/scan_order_service.grpc.pb.h"
 #include "server/download_call.h"
+#include "server/scan_check_call.h"
 #include "server/scan_order_handlers.h"
 #include "server/services.h"
 #include "server/unary_call.h"
@@ -54,6 +55,21 @@ class ScanOrderService final : public v1::ScanOrderService::CallbackService {
     return UnaryCall::Start(backend_, "DeleteScanOrder", context, &backend_.storing(),
                             [this, request, response](Call&) {
                               return server::DeleteScanOrder(backend_, *request, response);
+                            });
+  }
+
+  grpc::ServerUnaryReactor* CheckScanSetting(grpc::CallbackServerContext* context,
+                                             const v1::CheckScanSettingRequest* request,
+                                             v1::CheckScanSettingResponse* response) override {
+    return StartScanCheck(backend_, context, request, response);
+  }
+
+  grpc::ServerUnaryReactor* CollectScanOrders(grpc::CallbackServerContext* context,
+                                              const v1::CollectScanOrdersRequest* request,
+                                              v1::CollectScanOrdersResponse* response) override {
+    return UnaryCall::Start(backend_, "CollectScanOrders", context, &backend_.storing(),
+                            [this, request, response](Call&) {
+                              return server::CollectScanOrders(backend_, *request, response);
                             });
   }
 

@@ -40,6 +40,21 @@ absl::StatusOr<std::shared_ptr<const PinnedScan>> ScanSelector::Pin(
     const store::ScanSettingRequest& request) const {
   const int64_t revision = store_.revision();
   SCANSERVE_ASSIGN_OR_RETURN(const store::OrderRecord record, store_.Get(request.order));
+  SCANSERVE_RETURN_IF_ERROR(CheckUse(record));
+  return Load(record, request, revision);
+}
+
+absl::Status ScanSelector::CheckUse(const store::OrderRecord& record) const {
+  if (!record.provenance || record.forced_for_model == model_.digest) return absl::OkStatus();
+  const absl::Status fits = CheckProvenance(*record.provenance);
+  if (fits.ok()) return fits;
+  return absl::Status(fits.code(), absl::StrCat("order ", record.name, " version ", record.version,
+                                                ": ", fits.message(), " when it is uploaded"));
+}
+
+absl::StatusOr<std::shared_ptr<const PinnedScan>> ScanSelector::Load(
+    const store::OrderRecord& record, const store::ScanSettingRequest& request,
+    int64_t revision) const {
   store::ScanSetting setting;
   setting.order_name = record.name;
   setting.order_version = record.version;
@@ -83,7 +98,7 @@ absl::StatusOr<store::ActiveSetting> ScanSelector::SetActive(
     SCANSERVE_RETURN_IF_ERROR(CheckProvenance(*record.provenance));
   }
   // Loaded first: what cannot be served must not become active.
-  SCANSERVE_ASSIGN_OR_RETURN(const auto loaded, Pin(request));
+  SCANSERVE_ASSIGN_OR_RETURN(const auto loaded, Load(record, request, 0));
   SCANSERVE_ASSIGN_OR_RETURN(const store::ActiveSetting active,
                              store_.SetActive(model_.digest, request, expected_revision));
   SCANSERVE_ASSIGN_OR_RETURN(auto pinned, Load(active.setting, active.revision));

@@ -42,7 +42,8 @@ class ScanSelector {
   std::shared_ptr<const PinnedScan> Active() const;
   std::shared_ptr<const PinnedScan> Identity() const;
   // Errors of DirectoryStore::Get; INVALID_ARGUMENT for a layer that the model does not have or
-  // that is named twice.
+  // that is named twice; FAILED_PRECONDITION for an order whose provenance names another model or
+  // tokenizer, unless it was stored by force for this model.
   absl::StatusOr<std::shared_ptr<const PinnedScan>> Pin(
       const store::ScanSettingRequest& request) const;
 
@@ -63,6 +64,10 @@ class ScanSelector {
  private:
   ScanSelector(store::DirectoryStore& store, ServedModel model);
 
+  absl::Status CheckUse(const store::OrderRecord& record) const;
+  absl::StatusOr<std::shared_ptr<const PinnedScan>> Load(const store::OrderRecord& record,
+                                                         const store::ScanSettingRequest& request,
+                                                         int64_t revision) const;
   absl::StatusOr<std::shared_ptr<const PinnedScan>> Load(const store::ScanSetting& setting,
                                                          int64_t revision) const;
   absl::Status CheckLayers(const std::vector<int32_t>& layers) const;
