@@ -3,6 +3,7 @@
 // Not thread-safe.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -15,6 +16,8 @@ class ByteWriter {
  public:
   void PutU32(uint32_t value) { PutInteger(value); }
   void PutU64(uint64_t value) { PutInteger(value); }
+  // All its bits.
+  void PutDouble(double value) { PutU64(std::bit_cast<uint64_t>(value)); }
   // As they are; the reader must know how many.
   void PutBytes(absl::string_view bytes) { data_.append(bytes.data(), bytes.size()); }
   // Their number, as 32 bits, and then the bytes.
@@ -40,6 +43,7 @@ class ByteReader {
 
   uint32_t U32() { return static_cast<uint32_t>(Integer(sizeof(uint32_t))); }
   uint64_t U64() { return Integer(sizeof(uint64_t)); }
+  double Double() { return std::bit_cast<double>(U64()); }
   absl::string_view Bytes(uint64_t count);
   absl::string_view String() { return Bytes(U32()); }
 

@@ -1,6 +1,7 @@
 #include "core/compare/confidence.h"
 
 #include <algorithm>
+#include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
@@ -38,12 +39,31 @@ double AnytimeNormalRadius(int64_t clusters, double alpha, double mixture_scale)
   return std::sqrt(2 * (scaled + 1) / scaled * std::log(std::sqrt(scaled + 1) / alpha));
 }
 
+double AnytimeOneSidedRadius(int64_t clusters, double alpha, double mixture_scale) {
+  const auto n = static_cast<double>(clusters);
+  const double log_needed =
+      -std::log(alpha) - std::log(2.) - std::log(mixture_scale / (n + mixture_scale)) / 2;
+  const boost::math::normal normal;
+  double low = 0;
+  double high = std::sqrt(2 * (log_needed + std::log(2.)));
+  // Each step halves what is left of the interval; a double has 53 bits.
+  for (int step = 0; step < 60; ++step) {
+    const double z = (low + high) / 2;
+    const bool reached = z * z / 2 + std::log(boost::math::cdf(normal, z)) >= log_needed;
+    (reached ? high : low) = z;
+  }
+  return high * std::sqrt((n + mixture_scale) / n);
+}
+
+Interval HullInterval(double value, double error, double skewness, double radius) {
+  return {value - error * std::max(radius, HallInverse(radius, skewness)),
+          value - error * std::min(-radius, HallInverse(-radius, skewness))};
+}
+
 Interval HullInterval(const RatioEstimate& estimate, double radius) {
   if (estimate.clusters < 2 || std::isinf(radius)) return {};
-  const double error = estimate.jackknife_error;
-  const double q = estimate.skewness / std::sqrt(static_cast<double>(estimate.clusters));
-  return {estimate.ratio - error * std::max(radius, HallInverse(radius, q)),
-          estimate.ratio - error * std::min(-radius, HallInverse(-radius, q))};
+  const double root = std::sqrt(static_cast<double>(estimate.clusters));
+  return HullInterval(estimate.ratio, estimate.jackknife_error, estimate.skewness / root, radius);
 }
 
 }  // namespace scanserve::compare

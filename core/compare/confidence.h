@@ -38,6 +38,15 @@ double AnytimeRadius(int64_t clusters, double alpha, double mixture_scale);
 // sqrt(2 (n rho^2 + 1)/(n rho^2) ln(sqrt(n rho^2 + 1)/alpha)), rho^2 = 1/g.
 double AnytimeNormalRadius(int64_t clusters, double alpha, double mixture_scale);
 
+// One-sided: of Robbins' mixture over effects of one sign, for bounds that only ever look one way.
+// The z for which 2 sqrt(rho/(n+rho)) exp(z^2/2) Phi(z) = 1/alpha, times sqrt((n+rho)/n), with rho
+// the mixture scale (Howard et al., "Time-uniform, nonparametric, nonasymptotic confidence
+// sequences", 2021, proposition 6). Tuned as MixtureScale(2 alpha, N*).
+double AnytimeOneSidedRadius(int64_t clusters, double alpha, double mixture_scale);
+
+// The hull around `value`, whose estimator has standard error `error` and skewness `skewness` (for
+// a mean over n clusters: theirs over sqrt(n)).
+Interval HullInterval(double value, double error, double skewness, double radius);
 // The hull of `estimate` at `radius`; unbounded when the radius is infinite or there are fewer than
 // two clusters.
 Interval HullInterval(const RatioEstimate& estimate, double radius);

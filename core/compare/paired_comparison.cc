@@ -19,12 +19,16 @@ bool PassesGates(const Assessment& assessment) {
 }  // namespace
 
 void PairedComparison::Add(const PairedCluster& cluster) {
-  if (cluster.tokens > 0) clusters_.push_back(cluster);
+  if (cluster.tokens > 0) state_.clusters.push_back(cluster);
+}
+
+void PairedComparison::MergeInto(int64_t cluster, const PairedCluster& more) {
+  state_.clusters[static_cast<size_t>(cluster)].Merge(more);
 }
 
 bool PairedComparison::IsLookDue() const {
-  return clusters() > last_look_ &&
-         (clusters() <= kLooksAtEach || clusters() - last_look_ >= clusters() / 100);
+  return clusters() > state_.last_look &&
+         (clusters() <= kLooksAtEach || clusters() - state_.last_look >= clusters() / 100);
 }
 
 ComparisonLook PairedComparison::Look(absl::Time now) { return LookWith(false, now); }
@@ -45,10 +49,10 @@ double PairedComparison::RadiusAtEnd(int64_t clusters) const {
 }
 
 ComparisonLook PairedComparison::LookWith(bool at_end, absl::Time now) {
-  last_look_ = clusters();
+  state_.last_look = clusters();
   ComparisonLook look;
   look.at_end = at_end;
-  look.estimate = EstimateRatio(clusters_);
+  look.estimate = EstimateRatio(state_.clusters);
   if (clusters() > 1) {
     look.interval =
         HullInterval(look.estimate, at_end ? RadiusAtEnd(clusters()) : RadiusOfLook(clusters()));
@@ -60,13 +64,14 @@ ComparisonLook PairedComparison::LookWith(bool at_end, absl::Time now) {
 
 void PairedComparison::Remember(ComparisonLook& look, absl::Time now) {
   if (PassesGates(look.assessment)) {
-    intersection_.low = std::max(intersection_.low, look.interval.low);
-    intersection_.high = std::min(intersection_.high, look.interval.high);
+    state_.intersection.low = std::max(state_.intersection.low, look.interval.low);
+    state_.intersection.high = std::min(state_.intersection.high, look.interval.high);
   }
-  look.contradiction = intersection_.low > intersection_.high;
+  look.contradiction = state_.intersection.low > state_.intersection.high;
   const bool decided = look.assessment.verdict != Verdict::kUndecided && !look.assessment.identical;
   look.may_stop = decided && clusters() >= kClustersBeforeStop;
-  if (decided && !first_verdict_) first_verdict_ = {look.assessment.verdict, clusters(), now};
+  if (decided && !state_.first_verdict)
+    state_.first_verdict = {look.assessment.verdict, clusters(), now};
 }
 
 std::optional<int64_t> PairedComparison::ClustersToDecide(const RatioEstimate& estimate) const {

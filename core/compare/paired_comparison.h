@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -56,9 +57,24 @@ class PairedComparison {
  public:
   explicit PairedComparison(const ComparisonOptions& options) : options_(options) {}
 
+  // All that it knows: one made of it goes on as this one would, to the bit.
+  struct State {
+    std::vector<PairedCluster> clusters;
+    // Clusters at the last look.
+    int64_t last_look = 0;
+    // Of all intervals that passed the gates.
+    Interval intersection;
+    std::optional<FirstVerdict> first_verdict;
+  };
+  PairedComparison(const ComparisonOptions& options, State state)
+      : options_(options), state_(std::move(state)) {}
+  const State& state() const { return state_; }
+
   // Clusters without tokens say nothing and are not counted.
   void Add(const PairedCluster& cluster);
-  int64_t clusters() const { return static_cast<int64_t>(clusters_.size()); }
+  // Takes `more` into a cluster that has come: into the one that was added `cluster`-th, from 0.
+  void MergeInto(int64_t cluster, const PairedCluster& more);
+  int64_t clusters() const { return static_cast<int64_t>(state_.clusters.size()); }
 
   // A look takes time in proportion to the clusters: due after each of the first 1,000, then after
   // each further percent.
@@ -74,7 +90,7 @@ class PairedComparison {
   std::optional<int64_t> ClustersToDecide(const RatioEstimate& estimate) const;
 
   // The first verdict that an interval gave, and stays.
-  const std::optional<FirstVerdict>& first_verdict() const { return first_verdict_; }
+  const std::optional<FirstVerdict>& first_verdict() const { return state_.first_verdict; }
 
  private:
   double LookAlpha() const;
@@ -83,12 +99,8 @@ class PairedComparison {
   ComparisonLook LookWith(bool at_end, absl::Time now);
   void Remember(ComparisonLook& look, absl::Time now);
 
-  const ComparisonOptions options_;
-  std::vector<PairedCluster> clusters_;
-  int64_t last_look_ = 0;
-  // Of all intervals that passed the gates.
-  Interval intersection_;
-  std::optional<FirstVerdict> first_verdict_;
+  ComparisonOptions options_;
+  State state_;
 };
 
 }  // namespace scanserve::compare

@@ -13,7 +13,8 @@ CORE_MAY_USE = {
     "ops": {"base", "ops"},
     "order": {"base", "order"},
     "compare": {"base", "compare"},
-    "store": {"base", "order", "store"},
+    "experiment": {"base", "compare", "experiment"},
+    "store": {"base", "order", "experiment", "store"},
     "model": {"base", "ops", "order", "model"},
     "runtime": {"base", "ops", "order", "model", "runtime"},
 }
@@ -40,7 +41,7 @@ FORBIDDEN_MENTIONS = re.compile(
     r"\.\./shared\b|(?<![\w.])/(work|root)/"
     r"|pypi\.org|pythonhosted\.org|download\.pytorch\.org|deb\.debian\.org")
 
-CMAKE_TARGET = re.compile(r"\bscanserve(?:::|_)(base|ops|order|compare|store|model|runtime)\b")
+CMAKE_TARGET = re.compile(r"\bscanserve(?:::|_)(base|ops|order|compare|experiment|store|model|runtime)\b")
 CORE_INCLUDE = re.compile(r'#\s*include\s*"core/(\w+)/')
 MARKDOWN_LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
 VAGUE_NAME = re.compile(r"(^|_)(util|utils|helper|helpers|common|misc|manager)(_|$)")

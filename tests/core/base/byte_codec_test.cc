@@ -9,12 +9,14 @@ TEST(ByteCodecTest, GivesBackWhatWasWritten) {
   ByteWriter writer;
   writer.PutU32(0xFFFFFFFE);
   writer.PutU64(0x0123456789ABCDEF);
+  writer.PutDouble(-0.1);
   writer.PutString(absl::string_view("a\0b", 3));
   writer.PutString("");
   writer.PutBytes("xy");
   ByteReader reader(writer.data());
   EXPECT_EQ(reader.U32(), 0xFFFFFFFE);
   EXPECT_EQ(reader.U64(), 0x0123456789ABCDEF);
+  EXPECT_EQ(reader.Double(), -0.1);
   EXPECT_EQ(reader.String(), absl::string_view("a\0b", 3));
   EXPECT_EQ(reader.String(), "");
   EXPECT_FALSE(reader.complete());

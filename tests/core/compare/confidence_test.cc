@@ -63,6 +63,35 @@ TEST(ConfidenceTest, NormalRadiusGivesGrowthBooksSequentialIntervals) {
   ExpectRelativeInterval(ShareOf(3000, 1396), ShareOf(3461, 2422), 5000, .40098, .60675);
 }
 
+// The same file, the t test of GrowthBook: difference .29, interval .04538 to .53462.
+TEST(ConfidenceTest, FixedRadiusGivesGrowthBooksTTest) {
+  const Arm a = MeanOf(3407, 1396.87, 52377.9767);
+  const Arm b = MeanOf(3461, 2422.7, 134698.29);
+  const double error = std::sqrt(a.variance_of_mean + b.variance_of_mean);
+  // Welch's degrees of freedom.
+  const double freedom = std::pow(error, 4) / (std::pow(a.variance_of_mean, 2) / (a.n - 1) +
+                                               std::pow(b.variance_of_mean, 2) / (b.n - 1));
+  const double half = FixedRadius(static_cast<int64_t>(freedom) + 1, .05) * error;
+  EXPECT_NEAR(b.mean - a.mean, .29, 5e-6);
+  EXPECT_NEAR(b.mean - a.mean - half, .04538, 1e-5);
+  EXPECT_NEAR(b.mean - a.mean + half, .53462, 1e-5);
+}
+
+// confseq test/uniform_boundaries_unittest.cpp: variance 100, tuned to 100, one-sided boundary of
+// the sum 27.66071.
+TEST(ConfidenceTest, OneSidedRadiusIsTheBoundaryOfTheOneSidedMixture) {
+  EXPECT_NEAR(AnytimeOneSidedRadius(100, .05, MixtureScale(.1, 100)) * 10, 27.66071, 1e-5);
+}
+
+TEST(ConfidenceTest, OneSidedRadiusIsBelowTheOneOfBothSides) {
+  for (const int64_t n : {2, 10, 100, 1'000, 1'000'000}) {
+    EXPECT_LT(AnytimeOneSidedRadius(n, .05, MixtureScale(.1, 100)),
+              AnytimeNormalRadius(n, .05, MixtureScale(.05, 100)))
+        << n;
+    EXPECT_GT(AnytimeOneSidedRadius(n, .05, MixtureScale(.1, 100)), 1.6448) << n;
+  }
+}
+
 // NumPy, formula of t_radius in avlm R/e_variables.R.
 TEST(ConfidenceTest, AnytimeRadiusEqualsAvlmTunedToAHundred) {
   const double scale = MixtureScale(.05, 100);

@@ -1,0 +1,69 @@
+// Paired scores of the prompts that clients sent, under the control and under one arm, and how many
+// of those chosen were scored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/base/byte_codec.h"
+#include "core/compare/paired_comparison.h"
+#include "core/experiment/design.h"
+#include "core/experiment/unit_table.h"
+
+namespace scanserve::experiment {
+
+// Why a request that its hash has chosen was not scored.
+enum class ShadowDrop {
+  kQueueFull,
+  kUnscorable,  // its length, whatever the load: that does not count against the coverage
+  kFailed,
+};
+
+struct ShadowCounts {
+  int64_t eligible = 0;
+  int64_t sampled = 0;
+  int64_t scored = 0;
+  int64_t queue_full = 0;
+  int64_t unscorable = 0;
+  int64_t failed = 0;
+
+  // Enough of those that were to be scored: what is dropped under load is not like the rest.
+  bool covered() const;
+};
+
+// Clusters are units, in the order in which each had its first prompt scored. Not thread-safe.
+class ShadowScores {
+ public:
+  // `design` is valid.
+  explicit ShadowScores(const Design& design);
+
+  // Of each request that takes part.
+  void CountEligible(bool sampled);
+  void CountDropped(ShadowDrop drop);
+  // Differences are arm - control. Requests must come in the order in which they arrived. What can
+  // be said now, when a look is due.
+  std::optional<compare::ComparisonLook> Add(const UnitKey& unit,
+                                             const compare::PairedCluster& cluster, absl::Time now);
+
+  const ShadowCounts& counts() const { return counts_; }
+  const compare::PairedComparison& comparison() const { return comparison_; }
+  // A look that leaves no trace.
+  compare::ComparisonLook Peek(absl::Time now) const;
+
+  void Write(base::ByteWriter& writer) const;
+  // False when what is read are no scores.
+  bool Read(base::ByteReader& reader);
+
+ private:
+  compare::ComparisonOptions options_;
+  ShadowCounts counts_;
+  compare::PairedComparison comparison_;
+  // Of each cluster.
+  std::vector<UnitKey> units_;
+  std::unordered_map<UnitKey, int64_t, UnitKeyHash> index_;
+};
+
+}  // namespace scanserve::experiment
