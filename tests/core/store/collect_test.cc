@@ -158,6 +158,26 @@ TEST_F(CollectTest, ADiskThatRefusesKeepsTheVersion) {
   EXPECT_THAT(Collect(Keep(1)), ElementsAre("a@1 removed", "a@2 newest"));
 }
 
+TEST_F(CollectTest, ADeletionThatIsUndoneForgetsNobodyWhoCameMeanwhile) {
+  OrderTable table;
+  const auto order = order::ScanOrder::FromEntries(std::vector<int64_t>{1, 0}).value();
+  OrderRecord first;
+  first.name = "a";
+  first.version = 1;
+  first.digest = order->digest();
+  OrderRecord second = first;
+  second.version = 2;
+  table.Add(first, 1);
+  table.Add(second, 1);
+  const auto unused = [](const OrderRecord&) { return absl::OkStatus(); };
+  OrderTable::Removal removal = table.Take("a", 1, unused).value();
+  const auto held = table.Share(second, order).value();
+  table.PutBack("a", std::move(removal));
+  EXPECT_TRUE(table.Find({"a", 1, ""}).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(table.Take("a", 2, unused).status()));
+  EXPECT_TRUE(table.Take("a", 1, unused).ok());
+}
+
 // While versions come, are switched to and are held, a collection runs all the time.
 TEST_F(CollectTest, NeverRemovesWhatIsHeldOrActive) {
   PutVersions("a", 2);
