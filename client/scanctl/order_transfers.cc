@@ -20,6 +20,7 @@ struct UploadFlags {
   std::string file;
   std::string name;
   bool must_be_new = false;
+  bool force = false;
 };
 
 struct DownloadFlags {
@@ -32,6 +33,7 @@ absl::Status Upload(Session& session, const UploadFlags& flags) {
   v1::UploadScanOrderHeader header;
   header.set_name(flags.name);
   header.set_must_be_new(flags.must_be_new);
+  header.set_force(flags.force);
   ProgressBar bar(session.terminal, "uploading", "bytes", static_cast<int64_t>(npy.size()));
   SCANSERVE_ASSIGN_OR_RETURN(
       const auto response,
@@ -87,6 +89,7 @@ void AddOrderTransfers(CLI::App& orders, Program& program) {
       ->type_name("NAME")
       ->required();
   upload.add_flag("--must-be-new", upload_flags->must_be_new, "Fail if it holds other content");
+  upload.add_flag("--force", upload_flags->force, "Even if computed for another model");
   upload.footer(
       "Equal content under a name is stored once; other content adds a version.\n\n"
       "Example:\n"

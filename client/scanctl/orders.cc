@@ -126,6 +126,7 @@ void AddOrders(Program& program) {
   AddNamed(orders, program, "delete", "Delete an order, or one version of it", &Delete);
   AddOrderTransfers(orders, program);
   AddOrderSwitches(orders, program);
+  AddOrderChecks(orders, program);
 }
 
 }  // namespace scanserve::client

@@ -23,6 +23,10 @@ void AddScanFlags(CLI::App& app, ScanFlags& flags) {
   AddSettingFlags(app, flags);
   app.get_option("--target-layers")->needs(order);
   app.get_option("--readout")->needs(order);
+  AddAdapterFlags(app, flags);
+}
+
+void AddAdapterFlags(CLI::App& app, ScanFlags& flags) {
   CLI::Option* adapter = app.add_option("--adapter", flags.adapter, "Adapter; else the default one")
                              ->type_name("NAME[@VERSION]")
                              ->check(ParsesWith(&ParseAdapterRef));

@@ -24,6 +24,9 @@ struct ScanFlags {
 // --target-layers and --readout, which say how an order is applied.
 void AddSettingFlags(CLI::App& app, ScanFlags& flags);
 
+// --adapter and --no-adapter.
+void AddAdapterFlags(CLI::App& app, ScanFlags& flags);
+
 // All of them.
 void AddScanFlags(CLI::App& app, ScanFlags& flags);
 

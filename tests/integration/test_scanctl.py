@@ -20,6 +20,7 @@ GREEDY = ("--greedy", "--ignore-eos")
 COMMANDS = ["generate", "perplexity", "compare", "extract", "tokenize", "detokenize", "orders",
             "orders upload", "orders download", "orders list", "orders show", "orders delete",
             "orders activate", "orders deactivate", "orders rollback", "orders history",
+            "orders check", "orders gc",
             "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",
             "info", "health", "bench", "session-keys", "session-keys new", "session-keys rotate"]
 
