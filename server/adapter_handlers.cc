@@ -7,6 +7,7 @@
 #include "core/base/status_macros.h"
 #include "core/store/order_record.h"
 #include "server/convert_time.h"
+#include "server/experiment_table.h"
 #include "server/request_setting.h"
 
 namespace scanserve::server {
@@ -64,6 +65,20 @@ absl::StatusOr<model::AdapterFiles> ReadBelowRoot(const std::string& root,
   return files;
 }
 
+// An adapter goes with all its versions unless one is named. Starting an experiment is a task of
+// the same thread, so that none starts in between.
+absl::Status CheckNotInExperiment(Backend& backend, const v1::AdapterRef& ref) {
+  for (const AdapterTable::Served& served : backend.adapters().List()) {
+    const model::Adapter& adapter = *served.adapter;
+    const bool named = ref.name().empty() || ref.name() == adapter.name();
+    const bool version = ref.version() == 0 || ref.version() == adapter.version();
+    const bool digest = ref.digest().empty() || ref.digest() == adapter.digest();
+    if (!named || !version || !digest) continue;
+    SCANSERVE_RETURN_IF_ERROR(backend.experiments().CheckUnused(adapter));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status InField(const char* field, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
 }
@@ -99,6 +114,7 @@ absl::Status LoadAdapter(Backend& backend, const v1::LoadAdapterRequest& request
 absl::Status UnloadAdapter(Backend& backend, const v1::UnloadAdapterRequest& request,
                            v1::UnloadAdapterResponse* response) {
   const v1::AdapterRef& ref = request.adapter();
+  SCANSERVE_RETURN_IF_ERROR(CheckNotInExperiment(backend, ref));
   SCANSERVE_ASSIGN_OR_RETURN(const auto unloaded,
                              backend.adapters().Unload(ref.name(), ref.version(), ref.digest()));
   LogInfo("adapter unloaded", {{"name", ref.name()},

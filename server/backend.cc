@@ -13,6 +13,9 @@
 #include "core/base/status_macros.h"
 #include "core/ops/kernel_target.h"
 #include "core/ops/torch_linear.h"
+#include "server/experiment_table.h"
+#include "server/shadow_queue.h"
+#include "server/yielding_engine.h"
 
 namespace scanserve::server {
 namespace {
@@ -77,6 +80,8 @@ Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle)
       tokenizing_(kWaitingTasks),
       storing_(kWaitingTasks) {}
 
+Backend::~Backend() = default;
+
 absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& options,
                                                          Lifecycle& lifecycle) {
   const absl::Time begin = absl::Now();
@@ -102,7 +107,13 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
       backend->scans_, ScanSelector::Create(*backend->store_, {model.digest, model.tokenizer_digest,
                                                                model.config.num_layers}));
   SCANSERVE_ASSIGN_OR_RETURN(backend->session_keys_, OpenSessionKeys(options));
-  backend->engine_ = runtime::Engine::Create(options.engine, backend->model_);
+  SCANSERVE_ASSIGN_OR_RETURN(backend->experiments_,
+                             ExperimentTable::Create(backend->store_->experiments(), model.digest,
+                                                     *backend->scans_, *backend->adapters_));
+  backend->inner_engine_ = runtime::Engine::Create(options.engine, backend->model_);
+  backend->shadows_ = std::make_unique<ShadowQueue>(*backend->inner_engine_, options.limits);
+  ShadowQueue& shadows = *backend->shadows_;
+  backend->engine_ = MakeYieldingEngine(*backend->inner_engine_, [&shadows] { shadows.MakeWay(); });
   return backend;
 }
 

@@ -17,6 +17,9 @@
 
 namespace scanserve::server {
 
+class ExperimentTable;
+class ShadowQueue;
+
 // No server message is larger.
 inline constexpr int64_t kMaxServerMessageBytes = int64_t{1} << 20;
 
@@ -27,6 +30,7 @@ class Backend {
   // `lifecycle` outlives the backend.
   static absl::StatusOr<std::unique_ptr<Backend>> Create(const ServerOptions& options,
                                                          Lifecycle& lifecycle);
+  ~Backend();
 
   const ServerOptions& options() const { return options_; }
   const RequestLimits& limits() const { return options_.limits; }
@@ -38,6 +42,10 @@ class Backend {
   const store::DirectoryStore& store() const { return *store_; }
   ScanSelector& scans() { return *scans_; }
   const ScanSelector& scans() const { return *scans_; }
+  ExperimentTable& experiments() { return *experiments_; }
+  const ExperimentTable& experiments() const { return *experiments_; }
+  // Scores prompts for experiments, in the background.
+  ShadowQueue& shadows() { return *shadows_; }
   // What sessions are sealed with.
   SessionKeys& session_keys() { return *session_keys_; }
   runtime::Engine& engine() { return *engine_; }
@@ -67,6 +75,7 @@ class Backend {
   std::unique_ptr<store::DirectoryStore> store_;
   std::unique_ptr<AdapterTable> adapters_;
   std::unique_ptr<ScanSelector> scans_;
+  std::unique_ptr<ExperimentTable> experiments_;
   std::unique_ptr<SessionKeys> session_keys_;
   std::atomic<int32_t> open_uploads_{0};
   // The threads go before what they use; the engine goes first of all, since it posts to one of
@@ -74,6 +83,10 @@ class Backend {
   TaskThread delivery_;
   TaskThread tokenizing_;
   TaskThread storing_;
+  std::unique_ptr<runtime::Engine> inner_engine_;
+  // Before the engine: it waits for what it has asked of it.
+  std::unique_ptr<ShadowQueue> shadows_;
+  // The same engine, for everything but shadows, which make way for it.
   std::unique_ptr<runtime::Engine> engine_;
 };
 

@@ -42,8 +42,13 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
         priority_, PriorityFromProto("priority", request_.priority(), runtime::Priority::kLow));
     SCANSERVE_RETURN_IF_ERROR(
         CheckRange("max_prompt_tokens", request_.max_prompt_tokens(), 0, INT64_MAX));
-    SCANSERVE_ASSIGN_OR_RETURN(setting_,
-                               ChooseSetting(backend(), request_.scan(), request_.adapter()));
+    const Participant who = {"", call().id()};
+    if (auto assigned = AssignedSetting(backend(), who, request_.scan(), request_.adapter())) {
+      setting_ = *std::move(assigned);
+    } else {
+      SCANSERVE_ASSIGN_OR_RETURN(setting_,
+                                 ChooseSetting(backend(), request_.scan(), request_.adapter()));
+    }
     SCANSERVE_ASSIGN_OR_RETURN(choice_, ExtractionFromProto(request_, backend().model().config));
     return absl::OkStatus();
   }

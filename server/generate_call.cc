@@ -18,6 +18,7 @@
 #include "server/request_setting.h"
 #include "server/session_reply.h"
 #include "server/session_resume.h"
+#include "server/trial_record.h"
 
 namespace scanserve::server {
 namespace {
@@ -69,6 +70,11 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
   absl::Status ConvertSession() {
     if (request_.return_session()) SCANSERVE_RETURN_IF_ERROR(CheckSessionsFit(backend()));
     if (request_.session().empty()) {
+      const Participant who = {request_.unit_key(), call().id(), /*when_unset=*/true};
+      if (auto assigned = AssignedSetting(backend(), who, request_.scan(), request_.adapter())) {
+        setting_ = *std::move(assigned);
+        return absl::OkStatus();
+      }
       SCANSERVE_ASSIGN_OR_RETURN(setting_,
                                  ChooseSetting(backend(), request_.scan(), request_.adapter()));
       return absl::OkStatus();
@@ -92,11 +98,20 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     if (request_.echo() || request_.prompt_logprobs()) prompt_ = *tokens;
     runtime::GenerateRequest request = generation_;
     request.basics = Basics(setting_, call(), priority_);
-    request.prompt = *std::move(tokens);
-    return backend().engine().Generate(std::move(request));
+    if (setting_.ticket == nullptr) {
+      request.prompt = *std::move(tokens);
+      return backend().engine().Generate(std::move(request));
+    }
+    request.prompt = *tokens;
+    auto stream = backend().engine().Generate(std::move(request));
+    trial_.Begin(backend(), setting_.ticket, call(), *tokens, stream.status());
+    return stream;
   }
 
-  void Accept(runtime::Event event) override { event_ = std::move(event); }
+  void Accept(runtime::Event event) override {
+    trial_.Take(event);
+    event_ = std::move(event);
+  }
 
   bool NextMessage(v1::GenerateResponse* message) override {
     if (!session_.complete()) {
@@ -171,6 +186,7 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
   runtime::Priority priority_ = runtime::Priority::kNormal;
   std::optional<ResumedSession> resumed_;
   SessionReply session_;
+  TrialRecord trial_;
   // Without setting and prompt.
   runtime::GenerateRequest generation_;
   int64_t prompt_tokens_ = 0;

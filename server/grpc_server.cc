@@ -25,9 +25,9 @@ namespace scanserve::server {
 namespace {
 
 constexpr char kReflectionPlugin[] = "proto_server_reflection";
-constexpr const char* kServices[] = {"scanserve.v1.InferenceService",
-                                     "scanserve.v1.ScanOrderService", "scanserve.v1.AdapterService",
-                                     "scanserve.v1.MonitoringService"};
+constexpr const char* kServices[] = {
+    "scanserve.v1.InferenceService", "scanserve.v1.ScanOrderService", "scanserve.v1.AdapterService",
+    "scanserve.v1.ExperimentService", "scanserve.v1.MonitoringService"};
 
 constexpr int kMaxMetadataBytes = 16 << 10;
 // Reflection runs on threads, one for each open stream.
@@ -78,6 +78,7 @@ class GrpcServerImpl final : public GrpcServer {
     services_.push_back(MakeInferenceService(backend));
     services_.push_back(MakeScanOrderService(backend));
     services_.push_back(MakeAdapterService(backend));
+    services_.push_back(MakeExperimentService(backend));
     services_.push_back(MakeMonitoringService(backend));
   }
 

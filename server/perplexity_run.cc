@@ -90,6 +90,12 @@ absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings)
                                                           runtime::Priority::kLow));
   SCANSERVE_ASSIGN_OR_RETURN(setting_, ChooseScoredSetting(backend_, "settings", settings.mode(),
                                                            settings.scan(), settings.adapter()));
+  // SLIDING knows natural order alone, so that it says nothing of an arm.
+  if (settings.mode() != v1::PERPLEXITY_MODE_SLIDING) {
+    const Participant who = {settings.unit_key(), call_.id()};
+    auto assigned = AssignedSetting(backend_, who, settings.scan(), settings.adapter());
+    if (assigned) setting_ = *std::move(assigned);
+  }
   SCANSERVE_ASSIGN_OR_RETURN(
       rules_, ScoringRulesFromProto(settings, MaxPromptTokens(backend_.limits(), *setting_.scan)));
   v1::PerplexityStarted& started = *outgoing_.emplace_back().mutable_started();

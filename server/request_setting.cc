@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "server/convert_scan.h"
+#include "server/experiment_table.h"
 
 namespace scanserve::server {
 
@@ -74,6 +75,24 @@ absl::StatusOr<RequestSetting> ChooseScoredSetting(const Backend& backend, absl:
   return setting;
 }
 
+std::optional<RequestSetting> AssignedSetting(const Backend& backend, const Participant& who,
+                                              const v1::ScanChoice& scan,
+                                              const v1::AdapterChoice& adapter) {
+  const bool scan_assigned =
+      scan.has_assigned() || (who.when_unset && scan.scan_case() == v1::ScanChoice::SCAN_NOT_SET);
+  const bool adapter_assigned =
+      adapter.has_assigned() ||
+      (who.when_unset && adapter.adapter_case() == v1::AdapterChoice::ADAPTER_NOT_SET);
+  if (!scan_assigned || !adapter_assigned) return std::nullopt;
+  auto ticket = backend.experiments().Assign(who.unit_key, who.request_id);
+  if (ticket == nullptr) return std::nullopt;
+  RequestSetting setting;
+  setting.scan = ticket->pinned().scan;
+  setting.adapter = ticket->pinned().adapter;
+  setting.ticket = std::move(ticket);
+  return setting;
+}
+
 int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan) {
   if (!scan.permutes_some_layers()) return limits.prompt_tokens;
   return std::min(limits.prompt_tokens, limits.subset_prompt_tokens);
@@ -103,6 +122,11 @@ v1::InForce InForceToProto(const Backend& backend, const RequestSetting& setting
   proto.set_tokenizer_digest(backend.model().tokenizer_digest);
   proto.set_revision(setting.scan->revision);
   proto.set_numerics_id(NumericsId(backend.options().numerics));
+  if (setting.ticket != nullptr) {
+    proto.set_arm(setting.ticket->arm_name());
+    proto.set_experiment(setting.ticket->experiment_id());
+    proto.set_unsticky(setting.ticket->unsticky);
+  }
   return proto;
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/status_macros.h"
 #include "server/backend.h"
 #include "server/drain.h"
+#include "server/experiment_table.h"
 #include "server/grpc_server.h"
 #include "server/lifecycle.h"
 #include "server/log.h"
@@ -17,6 +18,8 @@ namespace scanserve::server {
 namespace {
 
 constexpr absl::Duration kExpiryCheck = absl::Seconds(1);
+// What a crash may lose of the statistics of an experiment.
+constexpr absl::Duration kExperimentSave = absl::Seconds(5);
 
 class LogSession {
  public:
@@ -31,6 +34,7 @@ absl::Status Serve(const ServerOptions& options, Lifecycle& lifecycle) {
   SCANSERVE_RETURN_IF_ERROR(backend->WarmUp());
   if (lifecycle.stop_requested()) return absl::OkStatus();
   const PeriodicTask expiry(kExpiryCheck, [&lifecycle] { lifecycle.EndExpiredCalls(absl::Now()); });
+  const PeriodicTask saving(kExperimentSave, [&backend] { backend->experiments().Save(); });
   SCANSERVE_ASSIGN_OR_RETURN(const auto server, GrpcServer::Open(options, *backend));
   LogInfo("serving", {{"listen", options.listen}, {"port", server->port()}});
   if (!options.port_file.empty()) {

@@ -15,6 +15,7 @@ namespace scanserve::server {
 std::unique_ptr<grpc::Service> MakeInferenceService(Backend& backend);
 std::unique_ptr<grpc::Service> MakeScanOrderService(Backend& backend);
 std::unique_ptr<grpc::Service> MakeAdapterService(Backend& backend);
+std::unique_ptr<grpc::Service> MakeExperimentService(Backend& backend);
 std::unique_ptr<grpc::Service> MakeMonitoringService(Backend& backend);
 
 }  // namespace scanserve::server

@@ -21,7 +21,7 @@ struct CollectRule {
 enum class OrderFate {
   kRemoved,
   kKeptNewest,
-  kKeptInUse,     // someone holds the order
+  kKeptInUse,     // someone holds the order, or a running experiment names it
   kKeptRollback,  // a model's rollback leads to it
   kKeptActive,    // it is active for a model, served now or not
   kKeptDamaged,   // its files do not agree: left to the operator

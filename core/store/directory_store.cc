@@ -35,7 +35,8 @@ DirectoryStore::DirectoryStore(const StoreOptions& options, base::FileDescriptor
       active_folder_(absl::StrCat(options.folder, "/active")),
       adapters_(absl::StrCat(options.folder, "/adapters"),
                 {options.max_adapters, options.max_bytes}, changes_,
-                [this] { return OrderBytes(); }) {}
+                [this] { return OrderBytes(); }),
+      experiments_(absl::StrCat(options.folder, "/experiments"), changes_) {}
 
 absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const StoreOptions& options) {
   SCANSERVE_RETURN_IF_ERROR(MakeFolder(options.folder));
@@ -47,6 +48,7 @@ absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const Store
 
 absl::Status DirectoryStore::ReadFolders() {
   SCANSERVE_RETURN_IF_ERROR(adapters_.Open(warnings_));
+  SCANSERVE_RETURN_IF_ERROR(experiments_.Open(warnings_));
   base::MutexLock lock(mutex_);
   SCANSERVE_ASSIGN_OR_RETURN(const StoredOrders stored, order_folder_.ReadAll(warnings_));
   orders_ = OrderTable(stored);
@@ -165,7 +167,7 @@ absl::StatusOr<int64_t> DirectoryStore::Delete(absl::string_view name, int64_t v
     SCANSERVE_ASSIGN_OR_RETURN(removal, orders_.Take(name, version,
                                                      [this](const OrderRecord& record)
                                                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                                                           return CheckNotActive(record);
+                                                           return CheckUnused(record);
                                                          }));
   }
   const absl::Status removed =
@@ -176,13 +178,17 @@ absl::StatusOr<int64_t> DirectoryStore::Delete(absl::string_view name, int64_t v
   return removed;
 }
 
-absl::Status DirectoryStore::CheckNotActive(const OrderRecord& record) const {
+absl::Status DirectoryStore::CheckUnused(const OrderRecord& record) const {
   for (const auto& [model_digest, history] : active_) {
     const ScanSetting& setting = history.back().setting;
     if (setting.order_name == record.name && setting.order_version == record.version) {
       return absl::FailedPreconditionError(
           absl::StrCat(Described(record), " is active for model ", model_digest.substr(0, 12)));
     }
+  }
+  if (const auto id = experiments_.RunningWith(record)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Described(record), " is in experiment ", *id, ", which is running"));
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// The directory store: scan orders, adapters and the active setting of each model, kept in one
-// folder.
+// The directory store: scan orders, adapters, and each model's active setting and experiments, kept
+// in one folder.
 //
 //   LOCK                                held by the one store that has the folder open
 //   orders/<name>/<version>.npy         as uploaded
@@ -8,6 +8,7 @@
 //   adapters/<name>/<version>/          adapter_config.json and adapter_model.safetensors
 //   adapters/<name>/<version>.json      written last: a version without it does not exist
 //   active/<model digest>.json          active setting and history
+//   experiments/<model digest>/         <id>.json, and <id>.stats with what it has counted
 //
 // Every file is written durably (core/base/file.h): a crash leaves the old or the new content.
 #pragma once
@@ -27,6 +28,7 @@
 #include "core/store/active_setting.h"
 #include "core/store/adapter_collection.h"
 #include "core/store/collected_order.h"
+#include "core/store/experiment_collection.h"
 #include "core/store/order_folder.h"
 #include "core/store/order_record.h"
 #include "core/store/order_table.h"
@@ -46,7 +48,8 @@ class DirectoryStore {
  public:
   // Locks the folder, removes what a crash left over, and checks every order and adapter: a damaged
   // one is told in warnings() and not served. FAILED_PRECONDITION when another process has the
-  // folder or a file in active/ is damaged; UNAVAILABLE when the folder cannot be used.
+  // folder or a file in active/ or experiments/ is damaged; UNAVAILABLE when the folder cannot be
+  // used.
   static absl::StatusOr<std::unique_ptr<DirectoryStore>> Open(const StoreOptions& options);
 
   DirectoryStore(const DirectoryStore&) = delete;
@@ -83,8 +86,8 @@ class DirectoryStore {
 
   // Deletes one version, or all of the name when `version` is 0; returns how many. The numbers of
   // deleted versions are not given again while the name has a version left. FAILED_PRECONDITION,
-  // and nothing deleted, when one is active for any model or held by anyone; a setting that stands
-  // only in the history does not hold its order.
+  // and nothing deleted, when one is active for any model, in a running experiment or held by
+  // anyone; a setting that stands only in the history does not hold its order.
   absl::StatusOr<int64_t> Delete(absl::string_view name, int64_t version);
 
   // Removes all versions but the newest of each name and those in use; returns what became of each,
@@ -95,6 +98,7 @@ class DirectoryStore {
   absl::StatusOr<std::vector<CollectedOrder>> Collect(const CollectRule& rule);
 
   AdapterCollection& adapters() { return adapters_; }
+  ExperimentCollection& experiments() { return experiments_; }
 
   // The number of the last change of an active setting, of any model; 0 before the first.
   int64_t revision() const;
@@ -127,8 +131,6 @@ class DirectoryStore {
   absl::Status ReadFolders();
   int64_t OrderBytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckRoom(int64_t new_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckNotActive(const OrderRecord& record) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<PutResult> Force(OrderRecord record, const std::string& model_digest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_) ABSL_LOCKS_EXCLUDED(mutex_);
   // What keeps a version, whatever its age; kRemoved: nothing does.
@@ -136,6 +138,7 @@ class DirectoryStore {
   // Removes a version that FateOf says nothing keeps, still, and says what became of it.
   absl::StatusOr<OrderFate> RemoveUnlessKept(const StoredOrder& stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckUnused(const OrderRecord& record) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Oldest first, the active one last; identity at revision 0 alone before the first activation.
   std::vector<ActiveSetting> HistoryOf(absl::string_view model_digest) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -158,6 +161,7 @@ class DirectoryStore {
   ActiveHistories active_ ABSL_GUARDED_BY(mutex_);
   int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
   AdapterCollection adapters_;
+  ExperimentCollection experiments_;
 };
 
 }  // namespace scanserve::store

@@ -23,6 +23,7 @@ OrderFate DirectoryStore::FateOf(const StoredOrder& stored) const {
     rollback |= history.size() > 1 && Names(history[history.size() - 2].setting, stored.record);
   }
   if (rollback) return OrderFate::kKeptRollback;
+  if (experiments_.RunningWith(stored.record).has_value()) return OrderFate::kKeptInUse;
   return orders_.Held(stored.record) != nullptr ? OrderFate::kKeptInUse : OrderFate::kRemoved;
 }
 

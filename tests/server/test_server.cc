@@ -45,9 +45,11 @@ ServerOptions TestServer::Options() {
 }
 
 TestServer::TestServer(ServerOptions options) : options_(std::move(options)) {
-  std::string folder = testing::TempDir() + "scanserve-test-XXXXXX";
-  store_folder_ = mkdtemp(folder.data());
-  options_.store_folder = store_folder_ + "/store";
+  if (options_.store_folder.empty()) {
+    std::string folder = testing::TempDir() + "scanserve-test-XXXXXX";
+    store_folder_ = mkdtemp(folder.data());
+    options_.store_folder = store_folder_ + "/store";
+  }
   options_.engine.before_step = [this](int64_t) { gate_.Pass(); };
   auto backend = Backend::Create(options_, lifecycle_);
   if (!backend.ok()) ADD_FAILURE() << backend.status();
@@ -91,6 +93,10 @@ std::unique_ptr<v1::InferenceService::Stub> TestServer::NewInference() const {
 
 std::unique_ptr<v1::ScanOrderService::Stub> TestServer::NewScanOrders() const {
   return v1::ScanOrderService::NewStub(NewChannel());
+}
+
+std::unique_ptr<v1::ExperimentService::Stub> TestServer::NewExperiments() const {
+  return v1::ExperimentService::NewStub(NewChannel());
 }
 
 std::unique_ptr<v1::AdapterService::Stub> TestServer::NewAdapters() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scanserve/v1/adapter_service.grpc.pb.h"
+#include "scanserve/v1/experiment_service.grpc.pb.h"
 #include "scanserve/v1/inference_service.grpc.pb.h"
 #include "scanserve/v1/monitoring_service.grpc.pb.h"
 #include "scanserve/v1/scan_order_service.grpc.pb.h"
@@ -39,7 +40,7 @@ class StepGate {
 class TestServer {
  public:
   // Options that a test changes before it makes the server: the embedded model, one thread, no
-  // waits.
+  // waits. Without a store's folder the server has one of its own.
   static ServerOptions Options();
 
   explicit TestServer(ServerOptions options = Options());
@@ -58,6 +59,7 @@ class TestServer {
   std::unique_ptr<v1::InferenceService::Stub> NewInference() const;
   std::unique_ptr<v1::ScanOrderService::Stub> NewScanOrders() const;
   std::unique_ptr<v1::AdapterService::Stub> NewAdapters() const;
+  std::unique_ptr<v1::ExperimentService::Stub> NewExperiments() const;
 
  private:
   StepGate gate_;

@@ -1,0 +1,80 @@
+#include "server/experiment_handlers.h"
+
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/base/status_macros.h"
+#include "server/convert_experiment.h"
+#include "server/experiment_table.h"
+#include "server/request_setting.h"
+
+namespace scanserve::server {
+namespace {
+
+std::string RandomSalt() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x", device(), device());
+}
+
+// What is not said is what requests get outside experiments now.
+absl::StatusOr<std::vector<PinnedArm>> PinArms(const Backend& backend,
+                                               const v1::ExperimentDesign& design) {
+  std::vector<PinnedArm> arms;
+  for (const v1::ExperimentArm& arm : design.arms()) {
+    auto setting = ChooseSetting(backend, arm.scan(), arm.adapter());
+    if (!setting.ok()) {
+      return absl::Status(setting.status().code(), absl::StrCat("arm ", arm.name().substr(0, 64),
+                                                                ": ", setting.status().message()));
+    }
+    arms.push_back({std::move(setting->scan), std::move(setting->adapter)});
+  }
+  return arms;
+}
+
+}  // namespace
+
+absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentRequest& request,
+                              v1::CreateExperimentResponse* response) {
+  SCANSERVE_ASSIGN_OR_RETURN(experiment::Design design, DesignFromProto(request.design()));
+  if (design.salt.empty()) design.salt = RandomSalt();
+  // Before names from it stand in messages.
+  SCANSERVE_RETURN_IF_ERROR(experiment::Validate(design));
+  SCANSERVE_ASSIGN_OR_RETURN(std::vector<PinnedArm> arms, PinArms(backend, request.design()));
+  SCANSERVE_ASSIGN_OR_RETURN(const auto record,
+                             backend.experiments().Start(std::move(design), std::move(arms)));
+  LogInfo("experiment created",
+          {{"experiment", record.design.id}, {"arms", static_cast<int64_t>(record.arms.size())}});
+  *response->mutable_experiment() = ExperimentToProto(record);
+  return absl::OkStatus();
+}
+
+absl::Status GetExperiment(Backend& backend, const v1::GetExperimentRequest& request,
+                           v1::GetExperimentResponse* response) {
+  return backend.experiments().Read(
+      request.id(),
+      [response](const store::ExperimentRecord& record, const experiment::Statistics& statistics) {
+        *response->mutable_experiment() = ExperimentToProto(record);
+        *response->mutable_results() = ExperimentResultsToProto(statistics);
+      });
+}
+
+absl::Status ListExperiments(Backend& backend, v1::ListExperimentsResponse* response) {
+  // One that a rule has ended is listed so.
+  backend.experiments().Save();
+  for (const store::ExperimentRecord& record : backend.experiments().List()) {
+    *response->add_experiments() = ExperimentToProto(record);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StopExperiment(Backend& backend, const v1::StopExperimentRequest& request,
+                            v1::StopExperimentResponse* response) {
+  SCANSERVE_ASSIGN_OR_RETURN(const auto record, backend.experiments().Stop(request.id()));
+  *response->mutable_experiment() = ExperimentToProto(record);
+  return absl::OkStatus();
+}
+
+}  // namespace scanserve::server

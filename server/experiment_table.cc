@@ -1,0 +1,216 @@
+#include "server/experiment_table.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "core/base/file.h"
+#include "core/base/status_macros.h"
+#include "server/log.h"
+
+namespace scanserve::server {
+namespace {
+
+using experiment::Statistics;
+
+absl::StatusOr<PinnedArm> Pin(const store::ExperimentArm& arm, const ScanSelector& scans,
+                              const AdapterTable& adapters) {
+  PinnedArm pinned;
+  store::ScanSettingRequest request;
+  request.order = arm.scan.order_ref();
+  request.target_layers = arm.scan.target_layers;
+  request.readout = arm.scan.readout;
+  SCANSERVE_ASSIGN_OR_RETURN(pinned.scan, scans.Pin(request));
+  if (arm.adapter_name.empty()) return pinned;
+  SCANSERVE_ASSIGN_OR_RETURN(
+      pinned.adapter, adapters.Find(arm.adapter_name, arm.adapter_version, arm.adapter_digest));
+  return pinned;
+}
+
+store::ExperimentArm Unpinned(const PinnedArm& pinned) {
+  store::ExperimentArm arm;
+  arm.scan = pinned.scan->setting;
+  if (pinned.adapter == nullptr) return arm;
+  arm.adapter_name = pinned.adapter->name();
+  arm.adapter_version = pinned.adapter->version();
+  arm.adapter_digest = pinned.adapter->digest();
+  return arm;
+}
+
+absl::Status InExperiment(absl::string_view id, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("experiment ", id, ": ", status.message()));
+}
+
+experiment::Stop StoppedNow(experiment::StopReason reason) {
+  experiment::Stop stop;
+  stop.reason = reason;
+  stop.time = absl::Now();
+  return stop;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ExperimentTable>> ExperimentTable::Create(
+    store::ExperimentCollection& store, std::string model_digest, const ScanSelector& scans,
+    const AdapterTable& adapters) {
+  auto table =
+      std::unique_ptr<ExperimentTable>(new ExperimentTable(store, std::move(model_digest)));
+  for (const store::ExperimentRecord& record : table->List()) {
+    if (!record.running()) continue;
+    const absl::Status resumed = table->Resume(record, scans, adapters);
+    if (!resumed.ok()) return InExperiment(record.design.id, resumed);
+  }
+  return table;
+}
+
+ExperimentTable::~ExperimentTable() { Save(); }
+
+absl::Status ExperimentTable::Resume(const store::ExperimentRecord& record,
+                                     const ScanSelector& scans, const AdapterTable& adapters) {
+  const std::string& id = record.design.id;
+  if (record.assignment != experiment::kAssignmentRule) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("it assigns by rule ", record.assignment, ", which is not known here"));
+  }
+  std::vector<PinnedArm> arms;
+  for (const store::ExperimentArm& arm : record.arms) {
+    absl::StatusOr<PinnedArm> pinned = Pin(arm, scans, adapters);
+    if (!pinned.ok()) {
+      LogWarning("experiment ended",
+                 {{"experiment", id}, {"why", std::string(pinned.status().message())}});
+      return store_.Stop(model_digest_, id, StoppedNow(experiment::StopReason::kArmLost));
+    }
+    arms.push_back(*std::move(pinned));
+  }
+  Statistics statistics(record.design);
+  const auto saved = store_.ReadStatistics(model_digest_, id);
+  if (saved.ok()) {
+    SCANSERVE_ASSIGN_OR_RETURN(statistics, Statistics::Restore(record.design, *saved));
+  } else if (!absl::IsNotFound(saved.status())) {
+    return saved.status();
+  }
+  LogInfo("experiment goes on", {{"experiment", id}, {"units", statistics.sample_ratio().units()}});
+  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), std::move(statistics)));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<RunningExperiment> ExperimentTable::running() const {
+  base::MutexLock lock(mutex_);
+  return running_;
+}
+
+std::shared_ptr<const ArmTicket> ExperimentTable::Assign(absl::string_view unit_key,
+                                                         absl::string_view request_id) const {
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now == nullptr || now->stop()) return nullptr;
+  return now->Assign(unit_key, request_id);
+}
+
+absl::Status ExperimentTable::CheckUnused(const model::Adapter& adapter) const {
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now == nullptr || now->stop()) return absl::OkStatus();
+  for (const PinnedArm& arm : now->arms()) {
+    if (arm.adapter == nullptr || arm.adapter->name() != adapter.name() ||
+        arm.adapter->version() != adapter.version()) {
+      continue;
+    }
+    return absl::FailedPreconditionError(absl::StrCat("adapter ", adapter.name(), " version ",
+                                                      adapter.version(), " is in experiment ",
+                                                      now->design().id, ", which is running"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<store::ExperimentRecord> ExperimentTable::Start(experiment::Design design,
+                                                               std::vector<PinnedArm> arms) {
+  SCANSERVE_RETURN_IF_ERROR(experiment::Validate(design));
+  store::ExperimentRecord record;
+  record.design = std::move(design);
+  for (const PinnedArm& arm : arms) record.arms.push_back(Unpinned(arm));
+  record.assignment = std::string(experiment::kAssignmentRule);
+  record.created = absl::Now();
+  base::MutexLock change(changes_);
+  // One that a rule has ended may not be known to the store yet.
+  SCANSERVE_RETURN_IF_ERROR(SaveRunning());
+  SCANSERVE_RETURN_IF_ERROR(store_.Create(model_digest_, record));
+  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), Statistics(record.design)));
+  return record;
+}
+
+absl::StatusOr<store::ExperimentRecord> ExperimentTable::Stop(absl::string_view id) {
+  base::MutexLock change(changes_);
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now != nullptr && now->design().id == id) {
+    now->End(StoppedNow(experiment::StopReason::kRequest));
+    SCANSERVE_RETURN_IF_ERROR(SaveRunning());
+  }
+  return store_.Find(model_digest_, id);
+}
+
+std::vector<store::ExperimentRecord> ExperimentTable::List() const {
+  return store_.List(model_digest_);
+}
+
+absl::Status ExperimentTable::Read(absl::string_view id, const Reader& reader) {
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now != nullptr && (id.empty() || now->design().id == id)) {
+    store::ExperimentRecord record = now->record();
+    record.stop = now->stop();
+    now->Read([&](const Statistics& statistics) { reader(record, statistics); });
+    return absl::OkStatus();
+  }
+  if (id.empty()) return absl::NotFoundError("no experiment is running");
+  SCANSERVE_ASSIGN_OR_RETURN(const store::ExperimentRecord record, store_.Find(model_digest_, id));
+  const auto saved = store_.ReadStatistics(model_digest_, id);
+  if (absl::IsNotFound(saved.status())) {
+    reader(record, Statistics(record.design));
+    return absl::OkStatus();
+  }
+  SCANSERVE_RETURN_IF_ERROR(saved.status());
+  const auto statistics = Statistics::Restore(record.design, *saved);
+  if (!statistics.ok()) return InExperiment(id, statistics.status());
+  reader(record, *statistics);
+  return absl::OkStatus();
+}
+
+void ExperimentTable::Save() {
+  base::MutexLock change(changes_);
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now == nullptr) return;
+  now->CheckTime(absl::Now());
+  const absl::Status saved = SaveRunning();
+  if (!saved.ok()) {
+    LogWarning("experiment not saved",
+               {{"experiment", now->design().id}, {"why", std::string(saved.message())}});
+  }
+}
+
+// The statistics first: an experiment that has ended has its last ones.
+absl::Status ExperimentTable::SaveRunning() {
+  const std::shared_ptr<RunningExperiment> now = running();
+  if (now == nullptr) return absl::OkStatus();
+  const std::string& id = now->design().id;
+  const std::optional<experiment::Stop> stop = now->stop();
+  if (const std::optional<std::string> unsaved = now->TakeUnsaved()) {
+    const absl::Status saved = store_.SaveStatistics(model_digest_, id, *unsaved);
+    if (!saved.ok()) {
+      now->MarkUnsaved();
+      return saved;
+    }
+  }
+  if (!stop) return absl::OkStatus();
+  SCANSERVE_RETURN_IF_ERROR(store_.Stop(model_digest_, id, *stop));
+  LogInfo("experiment ended", {{"experiment", id},
+                               {"reason", static_cast<int64_t>(stop->reason)},
+                               {"arm", stop->arm},
+                               {"observations", stop->observations}});
+  Swap(nullptr);
+  return absl::OkStatus();
+}
+
+void ExperimentTable::Swap(std::shared_ptr<RunningExperiment> running) {
+  base::MutexLock lock(mutex_);
+  running_.swap(running);
+}
+
+}  // namespace scanserve::server
