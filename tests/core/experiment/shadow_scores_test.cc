@@ -52,10 +52,12 @@ TEST(ShadowScoresTest, APromptWithoutScoredTokensIsUnscorable) {
 
 TEST(ShadowScoresTest, PeekingLeavesNoTrace) {
   ShadowScores scores(ShadowDesign());
-  for (int i = 0; i < 200; ++i) scores.Add(Key(i), {-1. - i % 2, 10, 0}, absl::UnixEpoch());
+  // The last ones without a look.
+  for (int i = 0; i < 1'005; ++i) scores.Add(Key(i), {-1. - i % 2, 10, 0}, absl::UnixEpoch());
   base::ByteWriter before;
   scores.Write(before);
   const compare::ComparisonLook look = scores.Peek(absl::Now());
+  EXPECT_EQ(look.estimate.clusters, 1'005);
   EXPECT_EQ(look.assessment.verdict, compare::Verdict::kBetter);
   base::ByteWriter after;
   scores.Write(after);
@@ -99,6 +101,10 @@ TEST(ShadowScoresTest, GoesOnAfterARestartToTheBit) {
   straight.Write(one);
   restarted.Write(two);
   EXPECT_EQ(one.data(), two.data());
+  const compare::Interval& intersection = straight.comparison().state().intersection;
+  EXPECT_LT(intersection.low, 0);
+  EXPECT_EQ(restarted.comparison().state().intersection.low, intersection.low);
+  EXPECT_EQ(restarted.comparison().state().intersection.high, intersection.high);
 }
 
 }  // namespace
