@@ -12,9 +12,10 @@ namespace {
 
 constexpr int kDefaultPort = 50051;
 
-bool IsLoopback(absl::string_view server) {
-  return absl::StartsWith(server, "127.") || absl::StartsWith(server, "localhost:") ||
-         absl::StartsWith(server, "[::1]:");
+std::shared_ptr<grpc::ChannelCredentials> Credentials(const ConnectionSecurity& security) {
+  if (!security.tls) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials(
+      {security.tls->authorities, security.tls->key, security.tls->certificate});
 }
 
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
@@ -28,8 +29,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, options.shares_tcp ? 0 : 1);
   // gRPC would ask the proxy of the environment even for this machine's own address.
-  if (IsLoopback(options.server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(options.server, grpc::InsecureChannelCredentials(), arguments);
+  if (IsLocal(options.server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(options.server, Credentials(options.security), arguments);
 }
 
 ConnectionOptions Completed(ConnectionOptions options) {
@@ -76,6 +77,8 @@ Call::Call(Connection& connection) : connection_(connection) {
   if (connection.options_.timeout != absl::InfiniteDuration()) {
     context_.set_deadline(absl::ToChronoTime(absl::Now() + connection.options_.timeout));
   }
+  const std::string& token = connection.options_.security.token;
+  if (!token.empty()) context_.AddMetadata("authorization", absl::StrCat("Bearer ", token));
   base::MutexLock lock(connection_.mutex_);
   connection_.calls_.insert(&context_);
   if (connection_.cancelled_) context_.TryCancel();

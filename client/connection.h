@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/connection_security.h"
 #include "core/base/mutex.h"
 #include "core/base/status_macros.h"
 #include "grpcpp/grpcpp.h"
@@ -36,6 +37,7 @@ struct ConnectionOptions {
   int max_message_bytes = 4 << 20;
   // Whether TCP connections are shared with other Connections to the same server.
   bool shares_tcp = true;
+  ConnectionSecurity security;
 };
 
 // `server` with the default port where it names none.

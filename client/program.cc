@@ -73,6 +73,7 @@ Program::Program(const std::string& description, const std::string& name) : app(
       ->envname("SCANSERVE_SERVER")
       ->type_name("HOST:PORT")
       ->default_str(std::string(kDefaultServer));
+  AddSecurityFlags(app, security);
   app.add_option("--timeout", timeout, "Most time for a call, e.g. 30s; none")
       ->type_name("TIME")
       ->check(ParsesWith(&ParseTimeout));
@@ -90,6 +91,12 @@ int Run(Program& program, int argc, const char* const* argv) {
   ConnectionOptions options;
   if (!program.server.empty()) options.server = program.server;
   if (!program.timeout.empty()) options.timeout = *ParseTimeout(program.timeout);
+  const auto security = ReadSecurity(program.security, WithDefaultPort(options.server));
+  if (!security.ok()) {
+    WriteError(terminal, security.status().message());
+    return kExitUsage;
+  }
+  options.security = *security;
   Connection connection(options);
   Interrupt interrupt([&connection] { connection.CancelAll(); });
   Output output(STDOUT_FILENO);

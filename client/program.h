@@ -37,13 +37,15 @@ using Command = std::function<absl::Status(Session&)>;
 
 // A command line of subcommands, of which the one that was given sets `command`.
 struct Program {
-  // With --server, --timeout, --json, --version and exactly one subcommand to come; subcommands
+  // With --server, the flags of its security, --timeout, --json, --version and exactly one
+  // subcommand to come; subcommands
   // added to `app` accept these flags too.
   Program(const std::string& description, const std::string& name);
 
   CLI::App app;
   Command command;
   std::string server;
+  SecurityFlags security;
   std::string timeout;
   bool json = false;
 };

@@ -71,9 +71,10 @@ absl::StatusOr<std::unique_ptr<SessionKeys>> OpenSessionKeys(const ServerOptions
 
 }  // namespace
 
-Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle)
+Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access)
     : options_(options),
       lifecycle_(lifecycle),
+      access_(access),
       started_(absl::Now()),
       // Each open call posts at most one task at a time.
       delivery_(std::numeric_limits<size_t>::max()),
@@ -83,9 +84,10 @@ Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle)
 Backend::~Backend() = default;
 
 absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& options,
-                                                         Lifecycle& lifecycle) {
+                                                         Lifecycle& lifecycle,
+                                                         AccessControl& access) {
   const absl::Time begin = absl::Now();
-  auto backend = std::unique_ptr<Backend>(new Backend(options, lifecycle));
+  auto backend = std::unique_ptr<Backend>(new Backend(options, lifecycle, access));
   SCANSERVE_RETURN_IF_ERROR(CheckAdapterRoot(options.adapter_root));
   const ops::LinearFactory make_linear = MakeLinear(options);
   SCANSERVE_ASSIGN_OR_RETURN(backend->model_,

@@ -8,6 +8,7 @@
 #include "core/model/language_model.h"
 #include "core/runtime/engine.h"
 #include "core/store/directory_store.h"
+#include "server/access_control.h"
 #include "server/adapter_table.h"
 #include "server/lifecycle.h"
 #include "server/scan_selector.h"
@@ -27,14 +28,17 @@ inline constexpr int64_t kMaxServerMessageBytes = int64_t{1} << 20;
 class Backend {
  public:
   // Loads model and adapters and opens the store; the errors are sentences for the operator.
-  // `lifecycle` outlives the backend.
+  // `lifecycle` and `access` outlive the backend.
   static absl::StatusOr<std::unique_ptr<Backend>> Create(const ServerOptions& options,
-                                                         Lifecycle& lifecycle);
+                                                         Lifecycle& lifecycle,
+                                                         AccessControl& access);
   ~Backend();
 
   const ServerOptions& options() const { return options_; }
   const RequestLimits& limits() const { return options_.limits; }
   Lifecycle& lifecycle() { return lifecycle_; }
+  // Who may call what.
+  AccessControl& access() { return access_; }
   const model::LanguageModel& model() const { return *model_; }
   AdapterTable& adapters() { return *adapters_; }
   const AdapterTable& adapters() const { return *adapters_; }
@@ -66,10 +70,11 @@ class Backend {
   absl::Status WarmUp();
 
  private:
-  Backend(const ServerOptions& options, Lifecycle& lifecycle);
+  Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access);
 
   const ServerOptions options_;
   Lifecycle& lifecycle_;
+  AccessControl& access_;
   const absl::Time started_;
   std::shared_ptr<const model::LanguageModel> model_;
   std::unique_ptr<store::DirectoryStore> store_;

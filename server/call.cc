@@ -10,9 +10,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "core/base/status_macros.h"
+#include "server/auth_processor.h"
 #include "server/grpc_status.h"
 #include "server/log.h"
+#include "server/role_table.h"
 
 namespace scanserve::server {
 namespace {
@@ -54,9 +58,26 @@ std::string CallerOf(absl::string_view peer) {
   return std::string(has_port ? peer.substr(0, peer.rfind(':')) : peer);
 }
 
-Call::Call(Lifecycle& lifecycle, absl::string_view method, grpc::CallbackServerContext* context,
-           absl::Duration max_duration)
+std::string TraceIdOf(absl::string_view traceparent) {
+  const auto is_hex = [](absl::string_view digits, size_t size) {
+    return digits.size() == size && std::all_of(digits.begin(), digits.end(), [](char c) {
+             return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+           });
+  };
+  const std::vector<absl::string_view> parts = absl::StrSplit(traceparent, '-');
+  // Later versions may append parts; version ff is none.
+  const bool usable = parts.size() >= 4 && is_hex(parts[0], 2) && parts[0] != "ff" &&
+                      (parts[0] != "00" || parts.size() == 4) && is_hex(parts[1], 32) &&
+                      is_hex(parts[2], 16) && is_hex(parts[3], 2);
+  const bool zero = usable && (parts[1].find_first_not_of('0') == absl::string_view::npos ||
+                               parts[2].find_first_not_of('0') == absl::string_view::npos);
+  return usable && !zero ? std::string(parts[1]) : "";
+}
+
+Call::Call(Lifecycle& lifecycle, AccessControl& access, absl::string_view method,
+           grpc::CallbackServerContext* context, absl::Duration max_duration)
     : lifecycle_(lifecycle),
+      access_(access),
       method_(method),
       context_(context),
       arrived_(absl::Now()),
@@ -68,13 +89,27 @@ Call::~Call() {
 }
 
 absl::Status Call::Admit(std::function<void(const absl::Status&)> end_early) {
+  const Credentials credentials =
+      CredentialsOf(context_->client_metadata(), context_->auth_context().get());
+  SCANSERVE_ASSIGN_OR_RETURN(identity_,
+                             access_.Authorize(credentials, RoleOfMethod(method_), arrived_));
+  SCANSERVE_RETURN_IF_ERROR(access_.TakeTurn(caller(), arrived_));
   end_early_ = std::move(end_early);
   registered_ = lifecycle_.Enter(this);
   if (!registered_) return absl::UnavailableError("the server is stopping");
   return absl::OkStatus();
 }
 
-std::string Call::caller() const { return CallerOf(context_->peer()); }
+std::string Call::caller() const {
+  return identity_.empty() ? CallerOf(context_->peer()) : identity_;
+}
+
+std::string Call::trace_id() const {
+  const auto& metadata = context_->client_metadata();
+  const auto found = metadata.find("traceparent");
+  if (found == metadata.end()) return "";
+  return TraceIdOf(absl::string_view(found->second.data(), found->second.size()));
+}
 
 grpc::Status Call::End(const absl::Status& status) {
   if (id_.empty()) id_ = NewRequestId();
@@ -84,6 +119,9 @@ grpc::Status Call::End(const absl::Status& status) {
       {"method", method_},
       {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(result.error_code()))},
       {"ms", absl::ToDoubleMilliseconds(absl::Now() - arrived_)}};
+  const std::string trace = trace_id();
+  if (!trace.empty()) fields.emplace_back("trace_id", trace);
+  if (!identity_.empty()) fields.emplace_back("caller", identity_);
   if (prompt_tokens_ > 0) fields.emplace_back("prompt_tokens", prompt_tokens_);
   if (generated_tokens_ > 0) fields.emplace_back("generated_tokens", generated_tokens_);
   if (IsOurFault(status)) {

@@ -1,5 +1,5 @@
-// What every RPC goes through: request id, admission, deadline, one line in the log, status
-// mapping.
+// What every RPC goes through: who calls, request id, admission, deadline, one line in the log,
+// status mapping.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "core/base/mutex.h"
+#include "server/access_control.h"
 #include "server/lifecycle.h"
 
 namespace grpc {
@@ -26,25 +27,29 @@ std::string RequestId(absl::string_view client_id);
 // which differs from connection to connection; other peers as they are.
 std::string CallerOf(absl::string_view peer);
 
+// The trace id in a W3C `traceparent`, 32 lower-case hex digits; empty when it has another form.
+std::string TraceIdOf(absl::string_view traceparent);
+
 // One RPC from arrival to its last reaction. Belongs to the RPC's reactor and goes with it.
 // Not thread-safe, but for EndEarly, Kill, expires and set_expires.
 class Call final : public OpenCall {
  public:
   // `method` outlives the call. `max_duration` counts from now.
-  Call(Lifecycle& lifecycle, absl::string_view method, grpc::CallbackServerContext* context,
-       absl::Duration max_duration);
+  Call(Lifecycle& lifecycle, AccessControl& access, absl::string_view method,
+       grpc::CallbackServerContext* context, absl::Duration max_duration);
   ~Call() override;
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // Registers the call. `end_early`, which may be null, is called once at most, by EndEarly, on
-  // another thread. UNAVAILABLE when the server is stopping.
+  // Finds out who calls, whether it may, and registers the call. `end_early`, which may be null, is
+  // called once at most, by EndEarly, on another thread. UNAUTHENTICATED, PERMISSION_DENIED or
+  // RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is stopping.
   absl::Status Admit(std::function<void(const absl::Status&)> end_early);
 
   void TakeId(absl::string_view client_id) { id_ = RequestId(client_id); }
   const std::string& id() const { return id_; }
 
-  // Whose turns count together: the host that it came from.
+  // Whose turns count together: who the caller has proved to be, else the host that it came from.
   std::string caller() const;
   // Who the caller has proved to be. Empty: calls are not authenticated.
   const std::string& identity() const { return identity_; }
@@ -57,6 +62,10 @@ class Call final : public OpenCall {
   void CountPromptTokens(int64_t tokens) { prompt_tokens_ += tokens; }
   void CountGeneratedTokens(int64_t tokens) { generated_tokens_ += tokens; }
 
+  // The trace that the client's metadatum `traceparent` names (W3C Trace Context); empty when it
+  // names none.
+  std::string trace_id() const;
+
   // Writes the log line and maps the status. Once, and as the call's last act.
   grpc::Status End(const absl::Status& status);
 
@@ -68,12 +77,13 @@ class Call final : public OpenCall {
 
  private:
   Lifecycle& lifecycle_;
+  AccessControl& access_;
   const absl::string_view method_;
   grpc::CallbackServerContext* const context_;
   const absl::Time arrived_;
   const absl::Time deadline_;
   std::string id_;
-  const std::string identity_;
+  std::string identity_;
   bool registered_ = false;
   std::function<void(const absl::Status&)> end_early_;
   std::atomic<bool> ending_early_{false};

@@ -32,7 +32,8 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   DocumentCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
-      : call_(backend.lifecycle(), method, context, backend.options().max_request_duration),
+      : call_(backend.lifecycle(), backend.access(), method, context,
+              backend.options().max_request_duration),
         run_(backend, call_, [this](std::function<void()> step) { Step(step); }) {}
 
   void Begin() {

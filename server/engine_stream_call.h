@@ -31,7 +31,8 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
 
   EngineStreamCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
       : backend_(backend),
-        call_(backend.lifecycle(), method, context, backend.options().max_request_duration) {}
+        call_(backend.lifecycle(), backend.access(), method, context,
+              backend.options().max_request_duration) {}
 
   Backend& backend() { return backend_; }
   Call& call() { return call_; }

@@ -7,6 +7,9 @@
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 
 #include <algorithm>
 #include <string>
@@ -16,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/base/status_macros.h"
+#include "server/auth_processor.h"
 #include "server/break_connections.h"
 #include "server/listen_probe.h"
 #include "server/log.h"
@@ -32,6 +36,10 @@ constexpr const char* kServices[] = {
 constexpr int kMaxMetadataBytes = 16 << 10;
 // Reflection runs on threads, one for each open stream.
 constexpr int kMaxSyncThreads = 16;
+// What a call takes to end after its time is over.
+constexpr absl::Duration kAgeGrace = absl::Seconds(5);
+// How often gRPC looks for other certificates.
+constexpr unsigned int kCertificateSeconds = 1;
 constexpr int kPingMilliseconds = 30'000;
 constexpr int kPingTimeoutMilliseconds = 10'000;
 // Clients may ping every 10 s; what arrives a little early is no offence.
@@ -53,6 +61,10 @@ void LogFromGrpc(gpr_log_func_args* args) {
   if (args->severity == GPR_LOG_SEVERITY_ERROR) LogWarning("grpc", {{"message", args->message}});
 }
 
+int MillisecondsOf(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
 void SetArguments(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
@@ -66,15 +78,42 @@ void SetArguments(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinClientPingMilliseconds);
+  if (options.max_connection_age > absl::ZeroDuration()) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               MillisecondsOf(options.max_connection_age));
+    // No call is broken off for the age of its connection.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                               MillisecondsOf(options.max_request_duration + kAgeGrace));
+  }
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   grpc::ResourceQuota quota("scanserve");
   quota.SetMaxThreads(kMaxSyncThreads);
   builder.SetResourceQuota(quota);
 }
 
+std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const ServerCertificates* certificates,
+                                                         const AccessControl& access) {
+  if (certificates == nullptr) return grpc::InsecureServerCredentials();
+  const CertificateFiles files = certificates->files_in_use();
+  const bool asks = certificates->asks_clients();
+  grpc::experimental::TlsServerCredentialsOptions options(
+      asks ? std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                 files.key, files.certificate, files.client_ca, kCertificateSeconds)
+           : std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                 files.key, files.certificate, kCertificateSeconds));
+  options.watch_identity_key_cert_pairs();
+  if (asks) options.watch_root_certs();
+  options.set_cert_request_type(asks ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                     : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  auto credentials = grpc::experimental::TlsServerCredentials(options);
+  credentials->SetAuthMetadataProcessor(std::make_shared<AuthProcessor>(access));
+  return credentials;
+}
+
 class GrpcServerImpl final : public GrpcServer {
  public:
-  explicit GrpcServerImpl(Backend& backend) {
+  GrpcServerImpl(Backend& backend, const ServerCertificates* certificates)
+      : credentials_(MakeCredentials(certificates, backend.access())) {
     services_.push_back(MakeInferenceService(backend));
     services_.push_back(MakeScanOrderService(backend));
     services_.push_back(MakeAdapterService(backend));
@@ -93,10 +132,12 @@ class GrpcServerImpl final : public GrpcServer {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     SetArguments(options, builder);
-    if (!options.reflection && !IsLoopback(address.first)) {
+    // Without TLS nothing would ask its callers who they are.
+    const bool safe = options.reflection && options.security.has_tls();
+    if (!safe && !IsLoopback(address.first)) {
       builder.SetOption(std::make_unique<WithoutReflection>());
     }
-    builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(options.listen, credentials_, &port_);
     for (const auto& service : services_) builder.RegisterService(service.get());
     // gRPC says no more than that it failed; the reason has to be found out.
     SCANSERVE_RETURN_IF_ERROR(ProbeListen(address.first, address.second));
@@ -125,6 +166,7 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
  private:
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
@@ -132,9 +174,9 @@ class GrpcServerImpl final : public GrpcServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Open(const ServerOptions& options,
-                                                             Backend& backend) {
-  auto server = std::make_unique<GrpcServerImpl>(backend);
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Open(
+    const ServerOptions& options, Backend& backend, const ServerCertificates* certificates) {
+  auto server = std::make_unique<GrpcServerImpl>(backend, certificates);
   SCANSERVE_RETURN_IF_ERROR(server->Start(options));
   return server;
 }

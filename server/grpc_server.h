@@ -6,15 +6,17 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/backend.h"
+#include "server/server_certificates.h"
 
 namespace scanserve::server {
 
 class GrpcServer {
  public:
-  // Opens the port and reports SERVING. UNAVAILABLE with one sentence when the address cannot be
-  // had. `backend` outlives the server.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Open(const ServerOptions& options,
-                                                          Backend& backend);
+  // Opens the port and reports SERVING; with TLS when there are `certificates`. UNAVAILABLE with
+  // one sentence when the address cannot be had. `backend` and `certificates` outlive the server.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Open(
+      const ServerOptions& options, Backend& backend,
+      const ServerCertificates* certificates = nullptr);
   // Closes the port if Shutdown was not called.
   virtual ~GrpcServer() = default;
 

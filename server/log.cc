@@ -81,6 +81,11 @@ void StartLog(const LogOptions& options) {
   spdlog::register_logger(logger);
 }
 
+void SetLogLevel(absl::string_view level) {
+  const std::shared_ptr<spdlog::logger> logger = spdlog::get(kLoggerName);
+  if (logger != nullptr) logger->set_level(SpdlogLevel(level));
+}
+
 void StopLog() { spdlog::shutdown(); }
 
 void LogInfo(absl::string_view event, const std::vector<LogField>& fields) {

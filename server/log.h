@@ -43,6 +43,9 @@ struct LogField {
 // Whether `level` is one of LogOptions::level.
 bool IsLogLevel(absl::string_view level);
 
+// Lines below `level`, one of LogOptions::level, are dropped from now on.
+void SetLogLevel(absl::string_view level);
+
 // Once for a process; StopLog writes what waits and ends the thread.
 void StartLog(const LogOptions& options);
 void StopLog();

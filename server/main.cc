@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "server/option_reader.h"
@@ -20,8 +21,13 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, kMappedBlockBytes);
   const auto options = scanserve::server::ReadOptions(argc, argv);
   if (options.ok() && !options->has_value()) return 0;
+  const auto read_level = [argc, argv]() -> absl::StatusOr<std::string> {
+    const auto again = scanserve::server::ReadOptions(argc, argv);
+    if (!again.ok()) return again.status();
+    return (*again)->log.level;
+  };
   const absl::Status status =
-      options.ok() ? scanserve::server::RunServer(**options) : options.status();
+      options.ok() ? scanserve::server::RunServer(**options, read_level) : options.status();
   if (status.ok()) return 0;
   std::cerr << "scanserve-server: " << status.message() << std::endl;
   return 1;

@@ -14,6 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "server/access_control.h"
+#include "server/certificates.h"
 #include "server/config_file.h"
 #include "server/default_folders.h"
 #include "server/fault_list.h"
@@ -144,6 +147,17 @@ void ApplyEnvironment(const OptionTable& table, FaultList& faults) {
   }
 }
 
+// What only a look at the files shows, and would otherwise end the start.
+void CheckFiles(const SecurityOptions& security, FaultList& faults) {
+  const absl::Status tokens = AccessControl::Create(security).status();
+  if (!tokens.ok()) faults.Add(std::string(tokens.message()));
+  if (!security.has_tls() || security.tls_key.empty()) return;
+  const auto set =
+      ReadCertificates({security.tls_certificate, security.tls_key, security.tls_client_ca});
+  const absl::Status good = set.ok() ? CheckCertificates(*set, absl::Now()).status() : set.status();
+  if (!good.ok()) faults.Add(std::string(good.message()));
+}
+
 std::string ConfigFile(const CommandLine& line) {
   if (!line.config_file.empty()) return line.config_file;
   const char* file = std::getenv(std::string(kConfigVariable).c_str());
@@ -176,6 +190,7 @@ absl::StatusOr<std::optional<ServerOptions>> ReadOptions(int argc, const char* c
     if (given != line.values.end()) Set(row, row.flag(), given->second, faults);
   }
   faults.Append(FaultsOf(options));
+  CheckFiles(options.security, faults);
   if (line.check_config) {
     const absl::Status checked = Checked(faults);
     if (!checked.ok()) return checked;

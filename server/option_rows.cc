@@ -112,6 +112,9 @@ void AddLimits(OptionTable& table, ServerOptions& options) {
 
 void AddLife(OptionTable& table, ServerOptions& options) {
   table.Group("Life of the process and log");
+  table.Duration("max-connection-age", options.max_connection_age, absl::ZeroDuration(), kDay,
+                 "after that a connection closes once its calls have ended, so that clients spread "
+                 "over new servers; shorter costs handshakes; 0 keeps connections");
   table.Duration("drain-delay", options.drain_delay, absl::ZeroDuration(), kDay,
                  "on SIGTERM: time between NOT_SERVING and the first refused call; longer gives "
                  "balancers time to look elsewhere and makes the stop slower");
@@ -124,8 +127,26 @@ void AddLife(OptionTable& table, ServerOptions& options) {
 }
 
 void AddSecurity(OptionTable& table, ServerOptions& options) {
+  SecurityOptions& security = options.security;
   table.Group("Security");
-  table.Flag("reflection", options.reflection, "offer reflection beyond loopback too");
+  table.Text("tls-certificate", security.tls_certificate, "FILE",
+             "the server's certificate in PEM, with those up to its authority (default: plain "
+             "text); read again when it changes");
+  table.Text("tls-key", security.tls_key, "FILE", "its private key in PEM, without a password");
+  table.Text("tls-client-ca", security.tls_client_ca, "FILE",
+             "authorities of clients, which then need a certificate of theirs (default: none is "
+             "asked for)");
+  table.Text("tokens", security.tokens, "FILE",
+             "list of access tokens, made by `scanctl token`, which calls then need (default: "
+             "none); read again when it changes");
+  table.Text("runtime-dir", security.runtime_dir, "FOLDER",
+             "where the certificates in use are kept, best in memory (default: the temporary "
+             "folder)");
+  table.Number("max-requests-per-second", security.max_requests_per_second, 0, 1'000'000,
+               "of one caller (its token, certificate or host); 0 sets no limit");
+  table.Integer("request-burst", security.request_burst, 1, 1'000'000,
+                "requests that a caller may send at once after it was silent");
+  table.Flag("reflection", options.reflection, "offer reflection beyond loopback too; takes TLS");
   table.Flag("insecure-no-tls", options.insecure_no_tls, "serve a public address without TLS");
   table.Flag("insecure-no-auth", options.insecure_no_auth,
              "serve a public address without authentication");

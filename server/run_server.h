@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "server/reloader.h"
 #include "server/server_options.h"
 
 namespace scanserve::server {
@@ -9,6 +10,7 @@ namespace scanserve::server {
 // Loads, warms up, opens the port, serves until SIGTERM or SIGINT, drains and closes. Any error
 // comes before the port is open, as one sentence. Call it from main, before there are other
 // threads.
-absl::Status RunServer(const ServerOptions& options);
+// `read_level` reads the configuration's log level again, on SIGHUP.
+absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_level);
 
 }  // namespace scanserve::server

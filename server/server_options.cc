@@ -20,10 +20,23 @@ void CheckAddress(const ServerOptions& options, FaultList& faults) {
     faults.Require(false, "--listen", options.listen, listen.status().message());
     return;
   }
-  faults.Require(
-      IsLoopback(listen->first) || (options.insecure_no_tls && options.insecure_no_auth),
-      "--listen", options.listen,
-      "only loopback addresses are served without --insecure-no-tls and --insecure-no-auth");
+  if (IsLoopback(listen->first)) return;
+  const SecurityOptions& security = options.security;
+  faults.Require(security.has_tls() || options.insecure_no_tls, "--listen", options.listen,
+                 "only loopback addresses are served without --tls-certificate or "
+                 "--insecure-no-tls");
+  faults.Require(security.has_auth() || options.insecure_no_auth, "--listen", options.listen,
+                 "only loopback addresses are served without --tokens, --tls-client-ca or "
+                 "--insecure-no-auth");
+  faults.Require(security.has_tls() || !options.reflection, "--reflection", "true",
+                 "needs --tls-certificate where others than this machine can reach the port");
+}
+
+void CheckSecurity(const SecurityOptions& security, FaultList& faults) {
+  faults.Require(security.tls_certificate.empty() == security.tls_key.empty(), "--tls-key",
+                 security.tls_key, "goes together with --tls-certificate");
+  faults.Require(security.tls_client_ca.empty() || security.has_tls(), "--tls-client-ca",
+                 security.tls_client_ca, "needs --tls-certificate");
 }
 
 void CheckAdapters(const AdapterOptions& adapters, FaultList& faults) {
@@ -84,6 +97,7 @@ FaultList FaultsOf(const ServerOptions& options) {
   faults.Require(!options.model_folder.empty(), "--model", "", "names no folder");
   faults.Require(!options.store_folder.empty(), "--store", "", "names no folder");
   CheckAddress(options, faults);
+  CheckSecurity(options.security, faults);
   CheckAdapters(options.adapters, faults);
   faults.Require(IsLogLevel(options.log.level), "--log-level", options.log.level,
                  "must be trace, debug, info, warning, error or off");

@@ -13,6 +13,7 @@
 #include "server/adapter_table.h"
 #include "server/fault_list.h"
 #include "server/log.h"
+#include "server/security_options.h"
 
 namespace scanserve::server {
 
@@ -70,13 +71,17 @@ struct ServerOptions {
   RequestLimits limits;
   // Ends every request, whatever its client's deadline.
   absl::Duration max_request_duration = absl::Seconds(600);
+  // After that a connection is closed once its calls have ended, so that clients look for a server
+  // again; 0 keeps connections.
+  absl::Duration max_connection_age = absl::ZeroDuration();
   // Between NOT_SERVING and the first refused call: balancers need time to look elsewhere.
   absl::Duration drain_delay = absl::Seconds(5);
   // What running calls get after that before they are cancelled.
   absl::Duration drain_deadline = absl::Seconds(60);
   // Largest message that gRPC takes from a client.
   int64_t max_message_bytes = int64_t{4} << 20;
-  // Reflection beyond loopback addresses, where it is always on.
+  SecurityOptions security;
+  // Reflection beyond loopback addresses, where it is always on; takes TLS.
   bool reflection = false;
   bool insecure_no_tls = false;
   bool insecure_no_auth = false;

@@ -14,12 +14,14 @@
 
 namespace scanserve::server {
 
-StopSignals::StopSignals(std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
+StopSignals::StopSignals(std::function<void()> on_stop, std::function<void()> on_reload)
+    : on_stop_(std::move(on_stop)), on_reload_(std::move(on_reload)) {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   SCANSERVE_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   signals_ = base::FileDescriptor(signalfd(-1, &set, SFD_CLOEXEC));
   end_ = base::FileDescriptor(eventfd(0, EFD_CLOEXEC));
@@ -39,7 +41,8 @@ void StopSignals::Run() {
     if (poll(waiting, 2, -1) < 0) continue;
     if (waiting[1].revents != 0) return;
     signalfd_siginfo info;
-    if (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) on_signal_();
+    if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) continue;
+    (info.ssi_signo == SIGHUP ? on_reload_ : on_stop_)();
   }
 }
 

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as calls of a function.
+// SIGTERM, SIGINT and SIGHUP as calls of functions.
 #pragma once
 
 #include <functional>
@@ -8,13 +8,14 @@
 
 namespace scanserve::server {
 
-// Make it before every other thread of the process: it blocks both signals in the calling thread,
+// Make it before every other thread of the process: it blocks the signals in the calling thread,
 // and so in those that it starts later. SIGPIPE is ignored from then on. The destructor joins the
 // thread that waits for signals.
 class StopSignals {
  public:
-  // `on_signal` is called on a thread of this object, once for each signal.
-  explicit StopSignals(std::function<void()> on_signal);
+  // The functions are called on a thread of this object, once for each signal: `on_reload` for
+  // SIGHUP, `on_stop` for the others.
+  StopSignals(std::function<void()> on_stop, std::function<void()> on_reload);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
@@ -22,7 +23,8 @@ class StopSignals {
  private:
   void Run();
 
-  const std::function<void()> on_signal_;
+  const std::function<void()> on_stop_;
+  const std::function<void()> on_reload_;
   base::FileDescriptor signals_;
   base::FileDescriptor end_;
   std::thread thread_;

@@ -43,7 +43,8 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   // `method` outlives the call.
   UploadReactor(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
       : backend_(backend),
-        call_(backend.lifecycle(), method, context, backend.options().max_request_duration) {}
+        call_(backend.lifecycle(), backend.access(), method, context,
+              backend.options().max_request_duration) {}
 
   Backend& backend() { return backend_; }
 

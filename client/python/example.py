@@ -2,10 +2,11 @@
 """Generates, scores, extracts, uploads an order and switches it on and off.
 
     client/python/make_stubs stubs
-    PYTHONPATH=stubs client/python/example.py [HOST:PORT]
+    PYTHONPATH=stubs client/python/example.py [HOST:PORT [CA_FILE [TOKEN_FILE]]]
 """
 import io
 import sys
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -60,9 +61,20 @@ def upload(service, name, order):
     return service.UploadScanOrder(iter(parts), timeout=60).order
 
 
+def connect(address, ca_file="", token_file=""):
+    """TLS when there is an authority to trust; the token goes with every call."""
+    if not ca_file:
+        return grpc.insecure_channel(address)
+    credentials = grpc.ssl_channel_credentials(Path(ca_file).read_bytes())
+    if token_file:
+        token = Path(token_file).read_text(encoding="ascii").strip()
+        credentials = grpc.composite_channel_credentials(
+            credentials, grpc.access_token_call_credentials(token))
+    return grpc.secure_channel(address, credentials)
+
+
 def main():
-    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:50051"
-    with grpc.insecure_channel(address) as channel:
+    with connect(*(sys.argv[1:] or ["127.0.0.1:50051"])) as channel:
         model = inference_grpc.InferenceServiceStub(channel)
         service = orders_grpc.ScanOrderServiceStub(channel)
         generate(model)

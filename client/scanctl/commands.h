@@ -17,5 +17,6 @@ void AddInfo(Program& program);
 void AddHealth(Program& program);
 void AddBench(Program& program);
 void AddSessionKeys(Program& program);
+void AddToken(Program& program);
 
 }  // namespace scanserve::client

@@ -17,5 +17,6 @@ int main(int argc, char** argv) {
   client::AddHealth(program);
   client::AddBench(program);
   client::AddSessionKeys(program);
+  client::AddToken(program);
   return client::Run(program, argc, argv);
 }

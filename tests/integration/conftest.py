@@ -59,8 +59,8 @@ def connect():
     """Makes clients that are closed with the test: connect(server)."""
     made = []
 
-    def to(process):
-        made.append(Client(process.address))
+    def to(process, credentials=None):
+        made.append(Client(process.address, credentials=credentials))
         return made[-1]
 
     yield to

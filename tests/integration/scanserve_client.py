@@ -150,13 +150,17 @@ class Generation:
 class Client:
     """One connection. Thread-safe."""
 
-    def __init__(self, address: str, options=()):
-        self.channel = grpc.insecure_channel(address, options=[
+    def __init__(self, address: str, options=(), credentials=None):
+        options = [
             ("grpc.enable_http_proxy", 0),
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", MAX_SERVER_MESSAGE_BYTES),
             *options,
-        ])
+        ]
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options=options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options=options)
         self.inference = inference_rpc.InferenceServiceStub(self.channel)
         self.orders = orders_rpc.ScanOrderServiceStub(self.channel)
         self.adapters = adapters_rpc.AdapterServiceStub(self.channel)

@@ -19,6 +19,20 @@ TEST(RequestIdTest, ReplacesOthersByNewOnes) {
   }
 }
 
+TEST(TraceIdTest, TakesTheTraceOfAWellFormedParentOnly) {
+  const std::string trace = "0af7651916cd43dd8448eb211c80319c";
+  const std::string rest = "-b7ad6b7169203331-01";
+  EXPECT_EQ(TraceIdOf("00-" + trace + rest), trace);
+  EXPECT_EQ(TraceIdOf("cc-" + trace + rest + "-what-comes-later"), trace);
+  for (const std::string& bad :
+       {std::string(), "ff-" + trace + rest, "00-" + trace + rest + "-more", trace,
+        "00-" + std::string(32, '0') + rest, "00-" + trace + "-0000000000000000-01",
+        "00-" + trace.substr(1) + rest, "00-" + trace.substr(1) + "G" + rest,
+        "00-" + trace.substr(1) + "A" + rest, "0-" + trace + rest}) {
+    EXPECT_EQ(TraceIdOf(bad), "") << bad;
+  }
+}
+
 TEST(CallerTest, IsTheHostOfThePeerWithoutItsPort) {
   EXPECT_EQ(CallerOf("ipv4:10.0.0.7:4711"), "ipv4:10.0.0.7");
   EXPECT_EQ(CallerOf("ipv6:[::1]:4711"), "ipv6:[::1]");

@@ -51,11 +51,29 @@ TEST(ServerOptionsTest, NamesEveryFaultAtOnce) {
 TEST(ServerOptionsTest, PublicAddressesNeedBothInsecureFlags) {
   ServerOptions options = GoodOptions();
   options.listen = "0.0.0.0:50051";
-  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("only loopback addresses"));
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("--insecure-no-tls; "));
   options.insecure_no_tls = true;
   EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("only loopback addresses"));
   options.insecure_no_auth = true;
   EXPECT_TRUE(FaultsOf(options).ToStatus().ok());
+  options.reflection = true;
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("--reflection true: needs"));
+}
+
+TEST(ServerOptionsTest, PublicAddressesAreServedWithTlsAndTokensOrClientCertificates) {
+  ServerOptions options = GoodOptions();
+  options.listen = "0.0.0.0:50051";
+  options.reflection = true;
+  options.security.tls_certificate = "c";
+  options.security.tls_key = "k";
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("--tokens"));
+  options.security.tokens = "t";
+  EXPECT_TRUE(FaultsOf(options).ToStatus().ok());
+  options.security.tokens = "";
+  options.security.tls_client_ca = "a";
+  EXPECT_TRUE(FaultsOf(options).ToStatus().ok());
+  options.security.tls_key = "";
+  EXPECT_THAT(FaultsOf(options).ToStatus().message(), HasSubstr("goes together"));
 }
 
 TEST(ServerOptionsTest, KnowsLoopbackAddresses) {

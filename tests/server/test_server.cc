@@ -51,7 +51,10 @@ TestServer::TestServer(ServerOptions options) : options_(std::move(options)) {
     options_.store_folder = store_folder_ + "/store";
   }
   options_.engine.before_step = [this](int64_t) { gate_.Pass(); };
-  auto backend = Backend::Create(options_, lifecycle_);
+  auto access = AccessControl::Create(options_.security);
+  if (!access.ok()) ADD_FAILURE() << access.status();
+  access_ = *std::move(access);
+  auto backend = Backend::Create(options_, lifecycle_, *access_);
   if (!backend.ok()) ADD_FAILURE() << backend.status();
   backend_ = *std::move(backend);
   expiry_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10),

@@ -66,6 +66,7 @@ class TestServer {
   std::string store_folder_;
   Lifecycle lifecycle_;
   ServerOptions options_;
+  std::unique_ptr<AccessControl> access_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<PeriodicTask> expiry_;
   std::unique_ptr<GrpcServer> server_;

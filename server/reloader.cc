@@ -1,0 +1,59 @@
+#include "server/reloader.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "server/log.h"
+
+namespace scanserve::server {
+namespace {
+
+constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
+
+}  // namespace
+
+Reloader::Reloader(AccessControl& access, ServerCertificates* certificates, ReadLevel read_level)
+    : access_(access),
+      certificates_(certificates),
+      read_level_(std::move(read_level)),
+      task_(kBetweenLooks, [this] { Look(); }) {}
+
+void Reloader::Look() {
+  const bool requested = requested_.exchange(false);
+  ReloadTokens();
+  if (certificates_ != nullptr) ReloadCertificates();
+  if (!requested) return;
+  ReloadLevel();
+  LogInfo("reloaded");
+}
+
+void Reloader::ReloadTokens() {
+  const absl::StatusOr<bool> changed = access_.Reload();
+  const std::string fault(changed.status().message());
+  if (!changed.ok() && fault != token_fault_)
+    LogWarning("tokens not read again", {{"message", fault}});
+  if (changed.ok() && *changed) LogInfo("tokens read again");
+  token_fault_ = fault;
+}
+
+void Reloader::ReloadCertificates() {
+  const absl::StatusOr<bool> changed = certificates_->Reload(absl::Now());
+  if (!changed.ok()) {
+    LogWarning("certificates not read again",
+               {{"message", changed.status().message()}, {"failures", certificates_->failures()}});
+  } else if (*changed) {
+    LogInfo("certificates read again", {{"serial", certificates_->serial()},
+                                        {"expires", absl::FormatTime(certificates_->expires())}});
+  }
+}
+
+void Reloader::ReloadLevel() {
+  const absl::StatusOr<std::string> level = read_level_();
+  if (level.ok()) {
+    SetLogLevel(*level);
+  } else {
+    LogWarning("configuration not read again", {{"message", level.status().message()}});
+  }
+}
+
+}  // namespace scanserve::server
