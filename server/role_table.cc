@@ -27,11 +27,18 @@ constexpr MethodRole kMethodRoles[] = {
     {"ScanOrderService", "DeleteScanOrder", Role::kAdmin},
     {"ScanOrderService", "SetActiveScan", Role::kAdmin},
     {"ScanOrderService", "RollbackActiveScan", Role::kAdmin},
+    {"ScanOrderService", "CheckScanSetting", Role::kAdmin},
+    {"ScanOrderService", "CollectScanOrders", Role::kAdmin},
     {"AdapterService", "ListAdapters", Role::kInfer},
     {"AdapterService", "LoadAdapter", Role::kAdmin},
     {"AdapterService", "UploadAdapter", Role::kAdmin},
     {"AdapterService", "UnloadAdapter", Role::kAdmin},
+    {"ExperimentService", "ListExperiments", Role::kInfer},
+    {"ExperimentService", "GetExperiment", Role::kInfer},
+    {"ExperimentService", "CreateExperiment", Role::kAdmin},
+    {"ExperimentService", "StopExperiment", Role::kAdmin},
     {"MonitoringService", "GetServerInfo", Role::kInfer},
+    {"MonitoringService", "StreamMetrics", Role::kMetrics},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "scanserve/v1/adapter_service.pb.h"
+#include "scanserve/v1/experiment_service.pb.h"
 #include "scanserve/v1/inference_service.pb.h"
 #include "scanserve/v1/monitoring_service.pb.h"
 #include "scanserve/v1/scan_order_service.pb.h"
@@ -23,6 +24,7 @@ std::set<std::string> AllMethods() {
   for (const google::protobuf::FileDescriptor* file :
        {v1::GenerateRequest::descriptor()->file(), v1::SetActiveScanRequest::descriptor()->file(),
         v1::LoadAdapterRequest::descriptor()->file(),
+        v1::CreateExperimentRequest::descriptor()->file(),
         v1::GetServerInfoRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       const auto* service = file->service(i);
