@@ -11,7 +11,9 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "core/model/language_model.h"
+#include "core/runtime/observer.h"
 #include "core/runtime/prefix_cache.h"
 #include "core/runtime/request.h"
 #include "core/runtime/request_stream.h"
@@ -61,13 +63,16 @@ struct EngineOptions {
   // Tokens between the states that are stored of a prompt. Fewer find more of a shared beginning,
   // fill the cache sooner, and cut prompts into smaller chunks.
   int64_t prefix_block_tokens = 256;
+  // Told of each step; may be null, outlives the engine.
+  EngineObserver* observer = nullptr;
   // For tests: called on the engine's thread before each step that has work.
   std::function<void(int64_t step)> before_step;
   // For tests: fills the state of a slot or cache entry with NaN when it is given back.
   bool poison_freed_state = false;
 };
 
-// The engine at one moment. When nothing is asked of it all but slots_total and steps are 0.
+// The engine at one moment. When nothing is asked of it, what counts slots, sequences, requests and
+// their memory is 0.
 struct EngineStats {
   int32_t slots_total = 0;
   int32_t slots_used = 0;
@@ -83,7 +88,13 @@ struct EngineStats {
   int64_t parked_bytes = 0;
   // Hidden states that are being collected or not yet sent.
   int64_t extraction_bytes = 0;
+  // Since the start: steps begun, and the time from beginning to end of those that ended.
   int64_t steps = 0;
+  absl::Duration step_time;
+  // When the last one ended; InfinitePast before the first.
+  absl::Time last_step = absl::InfinitePast();
+  // Since when requests have been waiting without a break; InfiniteFuture when none waits.
+  absl::Time waiting_since = absl::InfiniteFuture();
   PrefixCacheStats prefix_cache;
 };
 

@@ -37,9 +37,14 @@ bool EngineLoop::Step() {
     runner_.RunLayerByLayer(*plan.layer_by_layer, plan.layer_by_layer_tokens);
     prefixes_.AfterChunk(*plan.layer_by_layer);
   }
+  if (options_.observer != nullptr) {
+    options_.observer->OnStep(plan.rows.decoding + plan.rows.reading);
+  }
   AfterStep();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   planner_.Observe(plan.rows, took.count());
+  step_time_ += absl::Seconds(took.count());
+  last_step_ = absl::Now();
   return true;
 }
 
@@ -56,9 +61,7 @@ void EngineLoop::GoOn(std::unique_ptr<Sequence> sequence,
                       std::vector<std::unique_ptr<Sequence>>& ended) {
   // More than once where the cache knows all of the next reading.
   while (sequence->reading_is_done()) {
-    if (sequence->job->has_first_token()) {
-      sequence->request->first_token = std::min(sequence->request->first_token, absl::Now());
-    }
+    if (sequence->job->has_first_token()) NoteToken(*sequence);
     sequence->job->OnRead(*sequence->state);
     std::vector<std::unique_ptr<Sequence>> forks = Fork(*sequence);
     const bool goes_on = BeginReading(*sequence);
@@ -71,6 +74,18 @@ void EngineLoop::GoOn(std::unique_ptr<Sequence> sequence,
   running.push_back(std::move(sequence));
 }
 
+void EngineLoop::NoteToken(Sequence& sequence) {
+  const absl::Time now = absl::Now();
+  ActiveRequest& request = *sequence.request;
+  const bool first = request.first_token == absl::InfiniteFuture();
+  if (first) request.first_token = now;
+  const std::optional<absl::Time> previous = std::exchange(sequence.last_token, now);
+  RequestObserver* const observer = sequence.job->basics().observer;
+  if (observer == nullptr) return;
+  if (first) observer->OnFirstToken(now - request.submitted);
+  observer->OnToken(previous ? std::optional(now - *previous) : std::nullopt);
+}
+
 bool EngineLoop::BeginReading(Sequence& sequence) {
   std::optional<Reading> reading = sequence.job->NextReading();
   if (reading.has_value()) {
@@ -80,7 +95,11 @@ bool EngineLoop::BeginReading(Sequence& sequence) {
   }
   ActiveRequest& request = *sequence.request;
   if (!std::exchange(request.started, true)) {
-    request.stream->Push(Started{absl::Now() - request.submitted, sequence.prefix.hit_tokens});
+    const absl::Duration queue_time = absl::Now() - request.submitted;
+    if (RequestObserver* const observer = sequence.job->basics().observer) {
+      observer->OnStarted(queue_time, sequence.job->prompt_tokens());
+    }
+    request.stream->Push(Started{queue_time, sequence.prefix.hit_tokens});
     sequence.job->OnStarted();
   }
   if (reading.has_value()) prefixes_.DeliverRow(sequence);
@@ -152,6 +171,8 @@ void EngineLoop::UpdateStats() {
   stats_.parked = parked_.requests();
   stats_.parked_bytes = parked_.bytes();
   stats_.steps = steps_;
+  stats_.step_time = step_time_;
+  stats_.last_step = last_step_;
   stats_.prefix_cache = prefixes_.stats();
   UpdateQueueStats();
 }
@@ -160,6 +181,11 @@ void EngineLoop::UpdateQueueStats() {
   stats_.queued = queue_.requests();
   stats_.queued_low = queue_.requests_of(Priority::kLow);
   stats_.queued_tokens = queue_.tokens();
+  if (stats_.queued == 0) {
+    stats_.waiting_since = absl::InfiniteFuture();
+  } else if (stats_.waiting_since == absl::InfiniteFuture()) {
+    stats_.waiting_since = absl::Now();
+  }
 }
 
 }  // namespace scanserve::runtime

@@ -72,6 +72,8 @@ class EngineLoop : public Engine {
   // Gives the sequence its next reading, which the prefix cache may know in part or whole; false
   // when its job is done.
   bool BeginReading(Sequence& sequence);
+  // A token of the sequence was chosen.
+  void NoteToken(Sequence& sequence);
   // The sequences that a job forks into, now that its first reading has been read.
   std::vector<std::unique_ptr<Sequence>> Fork(Sequence& sequence);
   void ReserveForks(Sequence& sequence);
@@ -106,6 +108,8 @@ class EngineLoop : public Engine {
   ParkedRequests parked_;
   PrefixReuse prefixes_;
   int64_t steps_ = 0;
+  absl::Duration step_time_;
+  absl::Time last_step_ = absl::InfinitePast();
 
   std::thread thread_;
 };

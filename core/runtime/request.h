@@ -14,6 +14,7 @@
 #include "core/model/adapter.h"
 #include "core/order/scan_order.h"
 #include "core/order/target_class.h"
+#include "core/runtime/observer.h"
 #include "core/runtime/sampling_parameters.h"
 
 namespace scanserve::runtime {
@@ -44,6 +45,8 @@ struct RequestBasics {
   std::shared_ptr<const model::Adapter> adapter;
   // False reads every token and leaves the prefix cache as it is: for what is timed.
   bool use_prefix_cache = true;
+  // May be null; outlives the request.
+  RequestObserver* observer = nullptr;
 };
 
 struct Session;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -65,6 +66,8 @@ struct Sequence {
   int64_t layer = 0;
   base::AlignedBuffer residual;
   PrefixTrace prefix;
+  // When its last token was chosen; nothing before the first.
+  std::optional<absl::Time> last_token;
 
   int64_t tokens_left() const { return reading.size() - tokens_read; }
   // The largest chunk that may be read next.

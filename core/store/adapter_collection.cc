@@ -71,6 +71,7 @@ absl::StatusOr<AdapterCollection::PutResult> AdapterCollection::Put(const Adapte
   SCANSERVE_ASSIGN_OR_RETURN(const StoredAdapter stored, folder_.Write(record, files));
   base::MutexLock lock(mutex_);
   adapters_[record.name].insert_or_assign(record.version, stored);
+  last_success_ = absl::Now();
   return PutResult{std::move(record), true};
 }
 
@@ -118,6 +119,7 @@ absl::Status AdapterCollection::SetMerged(absl::string_view name, int64_t versio
   SCANSERVE_RETURN_IF_ERROR(folder_.WriteSidecar(adapter));
   base::MutexLock lock(mutex_);
   adapters_.find(name)->second.insert_or_assign(version, std::move(adapter));
+  last_success_ = absl::Now();
   return absl::OkStatus();
 }
 
@@ -168,6 +170,7 @@ absl::Status AdapterCollection::DeleteFiles(absl::string_view name,
     SCANSERVE_RETURN_IF_ERROR(folder_.RemoveName(name));
     base::MutexLock lock(mutex_);
     adapters_.erase(adapters_.find(name));
+    last_success_ = absl::Now();
     return absl::OkStatus();
   }
   for (const int64_t version : doomed) {
@@ -176,8 +179,14 @@ absl::Status AdapterCollection::DeleteFiles(absl::string_view name,
     StoredAdapter& adapter = adapters_.find(name)->second.at(version);
     adapter.state = State::kDeleted;
     adapter.bytes = 0;
+    last_success_ = absl::Now();
   }
   return absl::OkStatus();
+}
+
+absl::Time AdapterCollection::last_success() const {
+  base::MutexLock lock(mutex_);
+  return last_success_;
 }
 
 int64_t AdapterCollection::bytes() const {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "core/base/mutex.h"
 #include "core/store/adapter_folder.h"
 #include "core/store/adapter_record.h"
@@ -64,6 +65,8 @@ class AdapterCollection {
   absl::Status Delete(absl::string_view name, int64_t version, absl::string_view model_digest);
 
   int64_t bytes() const;
+  // When the collection was last changed; InfinitePast before the first change.
+  absl::Time last_success() const;
 
  private:
   absl::StatusOr<StoredAdapter> Find(absl::string_view name, int64_t version) const
@@ -80,6 +83,7 @@ class AdapterCollection {
   // Guards what is in memory; never held while the disk works, but for Open.
   mutable base::Mutex mutex_;
   StoredAdapters adapters_ ABSL_GUARDED_BY(mutex_);
+  absl::Time last_success_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace scanserve::store

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/base/sha256.h"
 #include "core/base/status_macros.h"
 #include "core/store/folder_listing.h"
@@ -61,6 +62,7 @@ absl::Status DirectoryStore::ReadFolders() {
                                        " cannot be served: ", found.message()));
     }
   }
+  last_success_ = absl::Now();
   return absl::OkStatus();
 }
 
@@ -90,6 +92,7 @@ absl::StatusOr<DirectoryStore::PutResult> DirectoryStore::Put(
   SCANSERVE_ASSIGN_OR_RETURN(const int64_t bytes, order_folder_.Write(record, npy, *order));
   base::MutexLock lock(mutex_);
   orders_.Add(record, bytes);
+  last_success_ = absl::Now();
   return PutResult{std::move(record), true};
 }
 
@@ -172,8 +175,11 @@ absl::StatusOr<int64_t> DirectoryStore::Delete(absl::string_view name, int64_t v
   }
   const absl::Status removed =
       removal.whole_name() ? order_folder_.RemoveName(name) : order_folder_.Remove(name, version);
-  if (removed.ok()) return removal.count();
   base::MutexLock lock(mutex_);
+  if (removed.ok()) {
+    last_success_ = absl::Now();
+    return removal.count();
+  }
   orders_.PutBack(name, std::move(removal));
   return removed;
 }
@@ -191,6 +197,11 @@ absl::Status DirectoryStore::CheckUnused(const OrderRecord& record) const {
         absl::StrCat(Described(record), " is in experiment ", *id, ", which is running"));
   }
   return absl::OkStatus();
+}
+
+absl::Time DirectoryStore::last_success() const {
+  base::MutexLock lock(mutex_);
+  return std::max(last_success_, adapters_.last_success());
 }
 
 int64_t DirectoryStore::revision() const {
@@ -285,6 +296,7 @@ absl::StatusOr<ActiveSetting> DirectoryStore::Activate(absl::string_view model_d
   base::MutexLock lock(mutex_);
   active_.insert_or_assign(std::string(model_digest), std::move(history));
   revision_ = next_revision;
+  last_success_ = absl::Now();
   return active;
 }
 

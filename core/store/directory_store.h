@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "core/base/file.h"
 #include "core/base/mutex.h"
 #include "core/store/active_folder.h"
@@ -100,6 +101,9 @@ class DirectoryStore {
   AdapterCollection& adapters() { return adapters_; }
   ExperimentCollection& experiments() { return experiments_; }
 
+  // When the store was last opened or changed with success.
+  absl::Time last_success() const;
+
   // The number of the last change of an active setting, of any model; 0 before the first.
   int64_t revision() const;
 
@@ -160,6 +164,7 @@ class DirectoryStore {
   OrderTable orders_ ABSL_GUARDED_BY(mutex_);
   ActiveHistories active_ ABSL_GUARDED_BY(mutex_);
   int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time last_success_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   AdapterCollection adapters_;
   ExperimentCollection experiments_;
 };
