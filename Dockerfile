@@ -18,7 +18,8 @@ RUN cmake --preset release -DSCANSERVE_TESTS=OFF -DSCANSERVE_BENCH=OFF \
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      libgrpc++1.51 libhwy1 libicu72 libprotobuf32 libre2-9 libspdlog1.10 libssl3 libtomlplusplus3 \
+      libcivetweb1 libgrpc++1.51 libhwy1 libicu72 libprometheus-cpp-core1.0 libprotobuf32 libre2-9 \
+      libspdlog1.10 libssl3 libtomlplusplus3 \
  && rm -rf /var/lib/apt/lists/* \
  && install -d -o 65532 -g 65532 /var/lib/scanserve
 COPY --from=build /opt/scanserve /usr/local

@@ -13,6 +13,7 @@
 #include "core/base/status_macros.h"
 #include "core/ops/kernel_target.h"
 #include "core/ops/torch_linear.h"
+#include "server/backend_metrics.h"
 #include "server/experiment_table.h"
 #include "server/shadow_queue.h"
 #include "server/yielding_engine.h"
@@ -71,10 +72,12 @@ absl::StatusOr<std::unique_ptr<SessionKeys>> OpenSessionKeys(const ServerOptions
 
 }  // namespace
 
-Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access)
+Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access,
+                 MetricRegistry& registry)
     : options_(options),
       lifecycle_(lifecycle),
       access_(access),
+      registry_(registry),
       started_(absl::Now()),
       // Each open call posts at most one task at a time.
       delivery_(std::numeric_limits<size_t>::max()),
@@ -85,9 +88,10 @@ Backend::~Backend() = default;
 
 absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& options,
                                                          Lifecycle& lifecycle,
-                                                         AccessControl& access) {
+                                                         AccessControl& access,
+                                                         MetricRegistry& registry) {
   const absl::Time begin = absl::Now();
-  auto backend = std::unique_ptr<Backend>(new Backend(options, lifecycle, access));
+  auto backend = std::unique_ptr<Backend>(new Backend(options, lifecycle, access, registry));
   SCANSERVE_RETURN_IF_ERROR(CheckAdapterRoot(options.adapter_root));
   const ops::LinearFactory make_linear = MakeLinear(options);
   SCANSERVE_ASSIGN_OR_RETURN(backend->model_,
@@ -112,10 +116,15 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
   SCANSERVE_ASSIGN_OR_RETURN(backend->experiments_,
                              ExperimentTable::Create(backend->store_->experiments(), model.digest,
                                                      *backend->scans_, *backend->adapters_));
-  backend->inner_engine_ = runtime::Engine::Create(options.engine, backend->model_);
+  backend->metrics_ = std::make_unique<RequestMetrics>(registry, options.metrics, model.name);
+  runtime::EngineOptions engine = options.engine;
+  engine.observer = backend->metrics_->engine_observer();
+  backend->inner_engine_ = runtime::Engine::Create(engine, backend->model_);
   backend->shadows_ = std::make_unique<ShadowQueue>(*backend->inner_engine_, options.limits);
   ShadowQueue& shadows = *backend->shadows_;
   backend->engine_ = MakeYieldingEngine(*backend->inner_engine_, [&shadows] { shadows.MakeWay(); });
+  backend->scraped_ = std::make_unique<BackendMetrics>(*backend);
+  backend->attachment_ = std::make_unique<MetricRegistry::Attachment>(registry, *backend->scraped_);
   return backend;
 }
 

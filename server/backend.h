@@ -11,6 +11,8 @@
 #include "server/access_control.h"
 #include "server/adapter_table.h"
 #include "server/lifecycle.h"
+#include "server/metric_registry.h"
+#include "server/request_metrics.h"
 #include "server/scan_selector.h"
 #include "server/server_options.h"
 #include "server/session_keys.h"
@@ -18,6 +20,7 @@
 
 namespace scanserve::server {
 
+class BackendMetrics;
 class ExperimentTable;
 class ShadowQueue;
 
@@ -28,10 +31,11 @@ inline constexpr int64_t kMaxServerMessageBytes = int64_t{1} << 20;
 class Backend {
  public:
   // Loads model and adapters and opens the store; the errors are sentences for the operator.
-  // `lifecycle` and `access` outlive the backend.
+  // `lifecycle`, `access` and `registry`, where it counts and is counted, outlive the backend.
   static absl::StatusOr<std::unique_ptr<Backend>> Create(const ServerOptions& options,
                                                          Lifecycle& lifecycle,
-                                                         AccessControl& access);
+                                                         AccessControl& access,
+                                                         MetricRegistry& registry);
   ~Backend();
 
   const ServerOptions& options() const { return options_; }
@@ -39,6 +43,9 @@ class Backend {
   Lifecycle& lifecycle() { return lifecycle_; }
   // Who may call what.
   AccessControl& access() { return access_; }
+  // All that a scrape shows.
+  MetricRegistry& registry() { return registry_; }
+  RequestMetrics& metrics() { return *metrics_; }
   const model::LanguageModel& model() const { return *model_; }
   AdapterTable& adapters() { return *adapters_; }
   const AdapterTable& adapters() const { return *adapters_; }
@@ -53,6 +60,7 @@ class Backend {
   // What sessions are sealed with.
   SessionKeys& session_keys() { return *session_keys_; }
   runtime::Engine& engine() { return *engine_; }
+  const runtime::Engine& engine() const { return *engine_; }
   absl::Time started() const { return started_; }
 
   // Turns engine events into messages: posted to from the engine's thread, which must not wait for
@@ -70,11 +78,13 @@ class Backend {
   absl::Status WarmUp();
 
  private:
-  Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access);
+  Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access,
+          MetricRegistry& registry);
 
   const ServerOptions options_;
   Lifecycle& lifecycle_;
   AccessControl& access_;
+  MetricRegistry& registry_;
   const absl::Time started_;
   std::shared_ptr<const model::LanguageModel> model_;
   std::unique_ptr<store::DirectoryStore> store_;
@@ -82,6 +92,7 @@ class Backend {
   std::unique_ptr<ScanSelector> scans_;
   std::unique_ptr<ExperimentTable> experiments_;
   std::unique_ptr<SessionKeys> session_keys_;
+  std::unique_ptr<RequestMetrics> metrics_;
   std::atomic<int32_t> open_uploads_{0};
   // The threads go before what they use; the engine goes first of all, since it posts to one of
   // them.
@@ -93,6 +104,9 @@ class Backend {
   std::unique_ptr<ShadowQueue> shadows_;
   // The same engine, for everything but shadows, which make way for it.
   std::unique_ptr<runtime::Engine> engine_;
+  // Not scraped any more before anything else goes.
+  std::unique_ptr<BackendMetrics> scraped_;
+  std::unique_ptr<MetricRegistry::Attachment> attachment_;
 };
 
 }  // namespace scanserve::server

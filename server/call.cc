@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "core/base/retry_delay.h"
 #include "core/base/status_macros.h"
 #include "server/auth_processor.h"
 #include "server/grpc_status.h"
@@ -74,15 +75,19 @@ std::string TraceIdOf(absl::string_view traceparent) {
   return usable && !zero ? std::string(parts[1]) : "";
 }
 
-Call::Call(Lifecycle& lifecycle, AccessControl& access, absl::string_view method,
-           grpc::CallbackServerContext* context, absl::Duration max_duration)
+Call::Call(Lifecycle& lifecycle, AccessControl& access, RequestMetrics& metrics,
+           absl::string_view method, grpc::CallbackServerContext* context,
+           absl::Duration max_duration)
     : lifecycle_(lifecycle),
       access_(access),
+      metrics_(metrics),
       method_(method),
       context_(context),
       arrived_(absl::Now()),
       deadline_(std::min(ClientDeadline(*context), arrived_ + max_duration)),
-      expires_(deadline_ + kExpiryGrace) {}
+      expires_(deadline_ + kExpiryGrace) {
+  metrics_.CountArrival(method_);
+}
 
 Call::~Call() {
   if (registered_) lifecycle_.Leave(this);
@@ -111,14 +116,23 @@ std::string Call::trace_id() const {
   return TraceIdOf(absl::string_view(found->second.data(), found->second.size()));
 }
 
+Rejection Call::RejectionOf(const absl::Status& status) const {
+  if (absl::IsUnavailable(status) && !registered_) return Rejection::kDraining;
+  // What fails later for want of resources does not ask for a retry.
+  const bool overload = absl::IsResourceExhausted(status) && base::RetryDelay(status).has_value();
+  return overload ? Rejection::kOverload : Rejection::kNone;
+}
+
 grpc::Status Call::End(const absl::Status& status) {
   if (id_.empty()) id_ = NewRequestId();
   const grpc::Status result = ToGrpcStatus(status, id_);
-  std::vector<LogField> fields = {
-      {"id", id_},
-      {"method", method_},
-      {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(result.error_code()))},
-      {"ms", absl::ToDoubleMilliseconds(absl::Now() - arrived_)}};
+  const CallEnd end = {absl::StatusCodeToString(static_cast<absl::StatusCode>(result.error_code())),
+                       RejectionOf(status), absl::Now() - arrived_};
+  metrics_.CountEnd(method_, labels_, end);
+  std::vector<LogField> fields = {{"id", id_},
+                                  {"method", method_},
+                                  {"code", end.code},
+                                  {"ms", absl::ToDoubleMilliseconds(end.duration)}};
   const std::string trace = trace_id();
   if (!trace.empty()) fields.emplace_back("trace_id", trace);
   if (!identity_.empty()) fields.emplace_back("caller", identity_);

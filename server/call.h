@@ -1,10 +1,11 @@
-// What every RPC goes through: who calls, request id, admission, deadline, one line in the log,
-// status mapping.
+// What every RPC goes through: who calls, request id, admission, deadline, counters, one line in
+// the log, status mapping.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -12,6 +13,7 @@
 #include "core/base/mutex.h"
 #include "server/access_control.h"
 #include "server/lifecycle.h"
+#include "server/request_metrics.h"
 
 namespace grpc {
 class CallbackServerContext;
@@ -35,7 +37,8 @@ std::string TraceIdOf(absl::string_view traceparent);
 class Call final : public OpenCall {
  public:
   // `method` outlives the call. `max_duration` counts from now.
-  Call(Lifecycle& lifecycle, AccessControl& access, absl::string_view method,
+  Call(Lifecycle& lifecycle, AccessControl& access, RequestMetrics& metrics,
+       absl::string_view method,
        grpc::CallbackServerContext* context, absl::Duration max_duration);
   ~Call() override;
   Call(const Call&) = delete;
@@ -58,6 +61,13 @@ class Call final : public OpenCall {
   absl::Time deadline() const { return deadline_; }
   absl::Time arrived() const { return arrived_; }
 
+  // What the call is counted under; until then, under its method alone.
+  void SetLabels(RequestLabels labels) { labels_ = std::move(labels); }
+  // Who counts what the engine does for the call under `labels`.
+  runtime::RequestObserver* ObserverOf(const RequestLabels& labels) const {
+    return metrics_.ObserverOf(method_, labels);
+  }
+
   // For the log.
   void CountPromptTokens(int64_t tokens) { prompt_tokens_ += tokens; }
   void CountGeneratedTokens(int64_t tokens) { generated_tokens_ += tokens; }
@@ -66,24 +76,32 @@ class Call final : public OpenCall {
   // names none.
   std::string trace_id() const;
 
-  // Writes the log line and maps the status. Once, and as the call's last act.
+  // Counts the call, writes the log line and maps the status. Once, and as the call's last act.
   grpc::Status End(const absl::Status& status);
 
   void EndEarly(const absl::Status& status) override;
   void Kill() override;
   absl::Time expires() const override;
+  bool endless() const override { return endless_; }
+  // Before Admit: the call has no end of its own.
+  void SetEndless() { endless_ = true; }
   // Instead of a little after the deadline.
   void set_expires(absl::Time time);
 
  private:
+  Rejection RejectionOf(const absl::Status& status) const;
+
   Lifecycle& lifecycle_;
   AccessControl& access_;
+  RequestMetrics& metrics_;
   const absl::string_view method_;
   grpc::CallbackServerContext* const context_;
   const absl::Time arrived_;
   const absl::Time deadline_;
   std::string id_;
   std::string identity_;
+  RequestLabels labels_;
+  bool endless_ = false;
   bool registered_ = false;
   std::function<void(const absl::Status&)> end_early_;
   std::atomic<bool> ending_early_{false};

@@ -26,9 +26,15 @@ void Read(const toml::node& node, ConfigEntry* entry) {
     entry->kind = Kind::kTruth;
     entry->texts = {truth->get() ? "true" : "false"};
   } else if (const auto* list = node.as_array()) {
-    if (!list->empty() && !list->is_homogeneous<std::string>()) return;
+    for (const toml::node& element : *list) {
+      ConfigEntry part;
+      Read(element, &part);
+      const bool fits = part.kind == Kind::kText || part.kind == Kind::kInteger ||
+                        part.kind == Kind::kNumber;
+      if (!fits) return;
+      entry->texts.push_back(std::move(part.texts.front()));
+    }
     entry->kind = Kind::kList;
-    for (const toml::node& element : *list) entry->texts.push_back(element.as_string()->get());
   }
 }
 

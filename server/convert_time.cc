@@ -38,4 +38,8 @@ google::protobuf::Duration DurationToProto(absl::Duration duration) {
   return proto;
 }
 
+absl::Duration DurationFromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
 }  // namespace scanserve::server

@@ -11,5 +11,6 @@ google::protobuf::Timestamp TimestampToProto(absl::Time time);
 // Infinite past for a timestamp that protobuf does not allow.
 absl::Time TimestampFromProto(const google::protobuf::Timestamp& timestamp);
 google::protobuf::Duration DurationToProto(absl::Duration duration);
+absl::Duration DurationFromProto(const google::protobuf::Duration& duration);
 
 }  // namespace scanserve::server

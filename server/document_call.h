@@ -32,7 +32,7 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   DocumentCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
-      : call_(backend.lifecycle(), backend.access(), method, context,
+      : call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
               backend.options().max_request_duration),
         run_(backend, call_, [this](std::function<void()> step) { Step(step); }) {}
 

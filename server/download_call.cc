@@ -21,7 +21,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
                const v1::DownloadScanOrderRequest& request)
       : backend_(backend),
         request_(request),
-        call_(backend.lifecycle(), backend.access(), "DownloadScanOrder", context,
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), "DownloadScanOrder", context,
               backend.options().max_request_duration) {}
 
   void Begin() {

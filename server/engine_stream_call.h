@@ -31,7 +31,7 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
 
   EngineStreamCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
       : backend_(backend),
-        call_(backend.lifecycle(), backend.access(), method, context,
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
               backend.options().max_request_duration) {}
 
   Backend& backend() { return backend_; }

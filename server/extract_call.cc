@@ -49,6 +49,7 @@ class ExtractCall final : public EngineStreamCall<v1::ExtractHiddenStatesRespons
       SCANSERVE_ASSIGN_OR_RETURN(setting_,
                                  ChooseSetting(backend(), request_.scan(), request_.adapter()));
     }
+    call().SetLabels(LabelsOf(setting_));
     SCANSERVE_ASSIGN_OR_RETURN(choice_, ExtractionFromProto(request_, backend().model().config));
     return absl::OkStatus();
   }

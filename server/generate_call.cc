@@ -54,6 +54,7 @@ class GenerateCall final : public EngineStreamCall<v1::GenerateResponse> {
     SCANSERVE_ASSIGN_OR_RETURN(
         priority_, PriorityFromProto("priority", request_.priority(), runtime::Priority::kNormal));
     SCANSERVE_RETURN_IF_ERROR(ConvertSession());
+    call().SetLabels(LabelsOf(setting_));
     const uint64_t seed = resumed_ ? resumed_->session->seed : FreshSeed();
     SCANSERVE_ASSIGN_OR_RETURN(
         generation_, GenerationFromProto(request_, backend().model(), backend().limits(), seed));

@@ -1,5 +1,7 @@
 #include "server/lifecycle.h"
 
+#include <algorithm>
+
 namespace scanserve::server {
 namespace {
 
@@ -33,13 +35,20 @@ void Lifecycle::WaitWhileServing(absl::Time until) {
 void Lifecycle::RefuseCalls() {
   base::MutexLock lock(mutex_);
   refusing_ = true;
+  for (OpenCall* call : open_) {
+    if (call->endless()) call->EndEarly(absl::UnavailableError("the server is stopping"));
+  }
+}
+
+bool Lifecycle::AnyWithAnEnd() const {
+  return std::ranges::any_of(open_, [](const OpenCall* call) { return !call->endless(); });
 }
 
 bool Lifecycle::WaitForCalls(absl::Time until) {
   base::MutexLock lock(mutex_);
-  while (!open_.empty() && stop_requests_ < 2 && changed_.WaitUntil(mutex_, until)) {
+  while (AnyWithAnEnd() && stop_requests_ < 2 && changed_.WaitUntil(mutex_, until)) {
   }
-  return open_.empty();
+  return !AnyWithAnEnd();
 }
 
 void Lifecycle::EndCalls(const absl::Status& status) {

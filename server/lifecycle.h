@@ -23,6 +23,8 @@ class OpenCall {
   virtual void Kill() = 0;
   // When the call must have ended.
   virtual absl::Time expires() const = 0;
+  // Whether it has no end of its own: nobody waits for it, and it ends when calls are refused.
+  virtual bool endless() const { return false; }
 };
 
 class Lifecycle {
@@ -34,9 +36,10 @@ class Lifecycle {
 
   // Returns at `until`, or earlier when the second stop request comes.
   void WaitWhileServing(absl::Time until);
-  // From now on Enter refuses.
+  // From now on Enter refuses. Calls without an end of their own are asked to end.
   void RefuseCalls();
-  // Returns when no call is open (true), or at `until` or the second stop request (false).
+  // Returns when no call that has an end is open (true), or at `until` or the second stop request
+  // (false).
   bool WaitForCalls(absl::Time until);
   // EndEarly on every open call.
   void EndCalls(const absl::Status& status);
@@ -48,6 +51,8 @@ class Lifecycle {
   void Leave(OpenCall* call);
 
  private:
+  bool AnyWithAnEnd() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   mutable base::Mutex mutex_;
   base::CondVar changed_;
   int stop_requests_ ABSL_GUARDED_BY(mutex_) = 0;

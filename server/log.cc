@@ -88,6 +88,11 @@ void SetLogLevel(absl::string_view level) {
 
 void StopLog() { spdlog::shutdown(); }
 
+int64_t LogLinesDropped() {
+  const auto pool = spdlog::thread_pool();
+  return pool == nullptr ? 0 : static_cast<int64_t>(pool->overrun_counter());
+}
+
 void LogInfo(absl::string_view event, const std::vector<LogField>& fields) {
   Write(spdlog::level::info, event, fields);
 }

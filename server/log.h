@@ -40,6 +40,9 @@ struct LogField {
   bool literal = false;
 };
 
+// Lines that were dropped because standard error was not read.
+int64_t LogLinesDropped();
+
 // Whether `level` is one of LogOptions::level.
 bool IsLogLevel(absl::string_view level);
 

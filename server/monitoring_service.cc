@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -7,6 +8,7 @@
 #include "scanserve/v1/monitoring_service.grpc.pb.h"
 #include "server/convert_scan.h"
 #include "server/convert_time.h"
+#include "server/metrics_stream_call.h"
 #include "server/request_setting.h"
 #include "server/services.h"
 #include "server/unary_call.h"
@@ -84,6 +86,11 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
                             [this, response](Call&) { return FillInfo(response); });
   }
 
+  grpc::ServerWriteReactor<v1::StreamMetricsResponse>* StreamMetrics(
+      grpc::CallbackServerContext* context, const v1::StreamMetricsRequest* request) override {
+    return StartStreamMetrics(backend_, open_streams_, context, *request);
+  }
+
  private:
   absl::Status FillInfo(v1::GetServerInfoResponse* response) {
     SCANSERVE_ASSIGN_OR_RETURN(const store::ActiveSetting active, backend_.scans().ActiveSetting());
@@ -109,6 +116,7 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
   }
 
   Backend& backend_;
+  std::atomic<int32_t> open_streams_{0};
 };
 
 }  // namespace

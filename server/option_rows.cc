@@ -24,6 +24,10 @@ void AddPlaces(OptionTable& table, ServerOptions& options) {
              "address of the gRPC port; port 0 takes a free one");
   table.Text("port-file", options.port_file, "FILE",
              "file that gets the port once the server answers");
+  table.Text("http-listen", options.http_listen, "HOST:PORT",
+             "address of /healthz, /readyz, /metrics and /version; empty opens none");
+  table.Text("http-port-file", options.http_port_file, "FILE",
+             "file that gets that port once it is open, before the model loads");
   table.Text("store", options.store_folder, "FOLDER",
              "folder of scan orders, adapters and the active setting");
 }
@@ -115,6 +119,9 @@ void AddLife(OptionTable& table, ServerOptions& options) {
   table.Duration("max-connection-age", options.max_connection_age, absl::ZeroDuration(), kDay,
                  "after that a connection closes once its calls have ended, so that clients spread "
                  "over new servers; shorter costs handshakes; 0 keeps connections");
+  table.Duration("liveness-timeout", options.liveness_timeout, kShortest, kDay,
+                 "without a step for so long while requests wait, the engine counts as stuck; "
+                 "shorter restarts sooner, and sometimes for nothing");
   table.Duration("drain-delay", options.drain_delay, absl::ZeroDuration(), kDay,
                  "on SIGTERM: time between NOT_SERVING and the first refused call; longer gives "
                  "balancers time to look elsewhere and makes the stop slower");
@@ -124,6 +131,17 @@ void AddLife(OptionTable& table, ServerOptions& options) {
   table.Choice("log-format", options.log.format,
                {{"text", LogFormat::kText}, {"json", LogFormat::kJson}},
                "lines for people or for programs");
+}
+
+void AddMetrics(OptionTable& table, MetricsOptions& metrics) {
+  table.Group("Metrics");
+  table.Bounds("time-to-first-token-buckets", metrics.time_to_first_token_buckets,
+               "upper bounds of the histogram's buckets in seconds; each is a series");
+  table.Bounds("inter-token-latency-buckets", metrics.inter_token_latency_buckets, "the same");
+  table.Bounds("duration-buckets", metrics.duration_buckets,
+               "the same of requests and of their time in the queue");
+  table.Bounds("step-token-buckets", metrics.step_token_buckets,
+               "the same of tokens in a step");
 }
 
 void AddSecurity(OptionTable& table, ServerOptions& options) {
@@ -162,6 +180,7 @@ OptionTable RowsOf(ServerOptions& options) {
   AddEngine(table, options);
   AddLimits(table, options);
   AddLife(table, options);
+  AddMetrics(table, options.metrics);
   return table;
 }
 

@@ -1,7 +1,9 @@
 #include "server/option_table.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -188,6 +190,42 @@ void OptionTable::List(absl::string_view name, std::vector<std::string>& value,
            },
        .get = [&value] { return absl::StrJoin(value, ","); },
        .check = NoRule});
+}
+
+void OptionTable::Bounds(absl::string_view name, std::vector<double>& value,
+                         absl::string_view text) {
+  const auto parse = [](const Texts& texts) -> absl::StatusOr<std::vector<double>> {
+    constexpr size_t kMost = 40;
+    std::vector<double> bounds;
+    const Texts numbers = absl::StrSplit(absl::StrJoin(texts, ","), ',');
+    for (const std::string& written : numbers) {
+      double bound = 0;
+      const bool ascends = absl::SimpleAtod(written, &bound) && std::isfinite(bound) &&
+                           bound > (bounds.empty() ? 0 : bounds.back());
+      if (!ascends) break;
+      bounds.push_back(bound);
+    }
+    if (bounds.size() == numbers.size() && !bounds.empty() && bounds.size() <= kMost) return bounds;
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be 1 to ", kMost, " ascending numbers above 0"));
+  };
+  const auto written = [&value] {
+    Texts texts;
+    for (const double bound : value) texts.push_back(absl::StrCat(bound));
+    return texts;
+  };
+  Add({.name = std::string(name),
+       .kind = Kind::kList,
+       .type_name = "NUMBER",
+       .text = std::string(text),
+       .set =
+           [&value, parse](const Texts& texts) {
+             const auto bounds = parse(texts);
+             if (bounds.ok()) value = *bounds;
+             return bounds.status();
+           },
+       .get = [written] { return absl::StrJoin(written(), ","); },
+       .check = [parse, written] { return parse(written()).status(); }});
 }
 
 void OptionTable::Pairs(absl::string_view name,

@@ -87,6 +87,8 @@ class OptionTable {
   // May be given several times; each source replaces the whole list.
   void List(absl::string_view name, std::vector<std::string>& value, absl::string_view type_name,
             absl::string_view text);
+  // The same of numbers, 1 to 40 ascending ones above 0; one text may hold several, with commas.
+  void Bounds(absl::string_view name, std::vector<double>& value, absl::string_view text);
   // The same of NAME=VALUE.
   void Pairs(absl::string_view name, std::vector<std::pair<std::string, std::string>>& value,
              absl::string_view type_name, absl::string_view text);

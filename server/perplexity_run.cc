@@ -96,6 +96,7 @@ absl::Status PerplexityRun::TakeSettings(const v1::PerplexitySettings& settings)
     auto assigned = AssignedSetting(backend_, who, settings.scan(), settings.adapter());
     if (assigned) setting_ = *std::move(assigned);
   }
+  call_.SetLabels(LabelsOf(setting_));
   SCANSERVE_ASSIGN_OR_RETURN(
       rules_, ScoringRulesFromProto(settings, MaxPromptTokens(backend_.limits(), *setting_.scan)));
   v1::PerplexityStarted& started = *outgoing_.emplace_back().mutable_started();

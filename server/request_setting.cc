@@ -98,6 +98,13 @@ int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan) {
   return std::min(limits.prompt_tokens, limits.subset_prompt_tokens);
 }
 
+RequestLabels LabelsOf(const RequestSetting& setting) {
+  RequestLabels labels;
+  labels.order = setting.scan->setting.order_name;
+  labels.adapter = setting.adapter == nullptr ? kBaseModelLabel : setting.adapter->name();
+  return labels;
+}
+
 runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
                               runtime::Priority priority) {
   runtime::RequestBasics basics;
@@ -107,6 +114,7 @@ runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
   basics.deadline = call.deadline();
   basics.scan = setting.scan->applied;
   basics.adapter = setting.adapter;
+  basics.observer = call.ObserverOf(LabelsOf(setting));
   return basics;
 }
 

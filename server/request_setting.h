@@ -60,6 +60,9 @@ std::optional<RequestSetting> AssignedSetting(const Backend& backend, const Part
 // Tokens that a prompt or window may have under `scan`.
 int64_t MaxPromptTokens(const RequestLimits& limits, const PinnedScan& scan);
 
+// What a call or request under the setting is counted under.
+RequestLabels LabelsOf(const RequestSetting& setting);
+
 runtime::RequestBasics Basics(const RequestSetting& setting, const Call& call,
                               runtime::Priority priority);
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -12,9 +13,14 @@
 #include "server/drain.h"
 #include "server/experiment_table.h"
 #include "server/grpc_server.h"
+#include "server/http_pages.h"
+#include "server/http_server.h"
 #include "server/lifecycle.h"
 #include "server/log.h"
+#include "server/metric_registry.h"
 #include "server/periodic_task.h"
+#include "server/process_metrics.h"
+#include "server/readiness.h"
 #include "server/stop_signals.h"
 
 namespace scanserve::server {
@@ -23,6 +29,16 @@ namespace {
 constexpr absl::Duration kExpiryCheck = absl::Seconds(1);
 // What a crash may lose of the statistics of an experiment.
 constexpr absl::Duration kExperimentSave = absl::Seconds(5);
+constexpr absl::Duration kEngineCheck = absl::Seconds(1);
+
+// What outlives the backend.
+struct ServerParts {
+  Lifecycle& lifecycle;
+  AccessControl& access;
+  const ServerCertificates* certificates;
+  Readiness& readiness;
+  MetricRegistry& registry;
+};
 
 class LogSession {
  public:
@@ -42,20 +58,64 @@ absl::StatusOr<std::unique_ptr<ServerCertificates>> OpenCertificates(
   return certificates;
 }
 
-absl::Status Serve(const ServerOptions& options, Lifecycle& lifecycle, AccessControl& access,
-                   const ServerCertificates* certificates) {
-  SCANSERVE_ASSIGN_OR_RETURN(const auto backend, Backend::Create(options, lifecycle, access));
+absl::Status WritePort(const std::string& file, int port) {
+  if (file.empty()) return absl::OkStatus();
+  return base::WriteFileDurably(file, absl::StrCat(port, "\n"));
+}
+
+// Null when none is asked for.
+absl::StatusOr<std::unique_ptr<HttpServer>> OpenHttp(const ServerOptions& options,
+                                                     const Readiness& readiness,
+                                                     const MetricRegistry& registry) {
+  if (options.http_listen.empty()) return nullptr;
+  SCANSERVE_ASSIGN_OR_RETURN(
+      auto http, HttpServer::Open(options.http_listen, HttpPages(readiness, registry), nullptr));
+  LogInfo("http is open", {{"listen", options.http_listen}, {"port", http->port()}});
+  SCANSERVE_RETURN_IF_ERROR(WritePort(options.http_port_file, http->port()));
+  return http;
+}
+
+// Reports NOT_SERVING while the engine is stuck.
+class Watchdog {
+ public:
+  Watchdog(const Readiness& readiness, GrpcServer& server)
+      : readiness_(readiness), server_(server), task_(kEngineCheck, [this] { Look(); }) {}
+
+ private:
+  void Look() {
+    const bool stuck = readiness_.stuck();
+    if (stuck == was_stuck_) return;
+    was_stuck_ = stuck;
+    server_.SetServing(!stuck);
+    if (stuck) LogError("the engine is stuck");
+    if (!stuck) LogWarning("the engine goes on");
+  }
+
+  const Readiness& readiness_;
+  GrpcServer& server_;
+  bool was_stuck_ = false;
+  PeriodicTask task_;
+};
+
+absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
+  Lifecycle& lifecycle = parts.lifecycle;
+  SCANSERVE_ASSIGN_OR_RETURN(const auto backend,
+                             Backend::Create(options, lifecycle, parts.access, parts.registry));
   SCANSERVE_RETURN_IF_ERROR(backend->WarmUp());
   if (lifecycle.stop_requested()) return absl::OkStatus();
   const PeriodicTask expiry(kExpiryCheck, [&lifecycle] { lifecycle.EndExpiredCalls(absl::Now()); });
   const PeriodicTask saving(kExperimentSave, [&backend] { backend->experiments().Save(); });
-  SCANSERVE_ASSIGN_OR_RETURN(const auto server, GrpcServer::Open(options, *backend, certificates));
+  SCANSERVE_ASSIGN_OR_RETURN(const auto server,
+                             GrpcServer::Open(options, *backend, parts.certificates));
+  Readiness& readiness = parts.readiness;
+  readiness.Serve(backend->engine());
+  const absl::Cleanup stop_serving = [&readiness] { readiness.StopServing(); };
   LogInfo("serving", {{"listen", options.listen}, {"port", server->port()}});
-  if (!options.port_file.empty()) {
-    SCANSERVE_RETURN_IF_ERROR(
-        base::WriteFileDurably(options.port_file, absl::StrCat(server->port(), "\n")));
-  }
+  SCANSERVE_RETURN_IF_ERROR(WritePort(options.port_file, server->port()));
+  std::optional<Watchdog> watchdog(std::in_place, readiness, *server);
   lifecycle.WaitForStopRequest();
+  watchdog.reset();
+  readiness.Drain();
   Drain(options, *backend, *server);
   return absl::OkStatus();
 }
@@ -76,7 +136,12 @@ absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_le
   Reloader reloads(*access, certificates.get(), std::move(read_level));
   reloader.store(&reloads);
   const absl::Cleanup no_reloads = [&reloader] { reloader.store(nullptr); };
-  return Serve(options, lifecycle, *access, certificates.get());
+  Readiness readiness(options.liveness_timeout);
+  MetricRegistry registry;
+  const ProcessMetrics process(readiness);
+  const MetricRegistry::Attachment process_attachment(registry, process);
+  SCANSERVE_ASSIGN_OR_RETURN(const auto http, OpenHttp(options, readiness, registry, *access));
+  return Serve(options, {lifecycle, *access, certificates.get(), readiness, registry});
 }
 
 }  // namespace scanserve::server

@@ -7,9 +7,9 @@
 
 namespace scanserve::server {
 
-// Loads, warms up, opens the port, serves until SIGTERM or SIGINT, drains and closes. Any error
-// comes before the port is open, as one sentence. Call it from main, before there are other
-// threads.
+// Opens the HTTP port, loads, warms up, opens the gRPC port, serves until SIGTERM or SIGINT, drains
+// and closes. Any error comes before the gRPC port is open, as one sentence. Call it from main,
+// before there are other threads.
 // `read_level` reads the configuration's log level again, on SIGHUP.
 absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_level);
 

@@ -30,6 +30,11 @@ std::shared_ptr<const PinnedScan> ScanSelector::Active() const {
   return active_;
 }
 
+ScanSelector::Served ScanSelector::served() const {
+  base::MutexLock lock(mutex_);
+  return {active_, switches_};
+}
+
 std::shared_ptr<const PinnedScan> ScanSelector::Identity() const {
   auto identity = std::make_shared<PinnedScan>();
   identity->revision = store_.revision();
@@ -143,6 +148,7 @@ absl::Status ScanSelector::CheckProvenance(const order::Provenance& provenance) 
 
 void ScanSelector::Swap(std::shared_ptr<const PinnedScan> scan) {
   base::MutexLock lock(mutex_);
+  if (active_ != nullptr && active_->revision != scan->revision) ++switches_;
   active_.swap(scan);
 }
 

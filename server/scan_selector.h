@@ -40,6 +40,12 @@ class ScanSelector {
                                                               ServedModel model);
 
   std::shared_ptr<const PinnedScan> Active() const;
+  // The active setting, and how often it has changed since the start.
+  struct Served {
+    std::shared_ptr<const PinnedScan> scan;
+    int64_t switches = 0;
+  };
+  Served served() const;
   std::shared_ptr<const PinnedScan> Identity() const;
   // Errors of DirectoryStore::Get; INVALID_ARGUMENT for a layer that the model does not have or
   // that is named twice; FAILED_PRECONDITION for an order whose provenance names another model or
@@ -80,6 +86,7 @@ class ScanSelector {
   base::Mutex changes_;
   mutable base::Mutex mutex_;
   std::shared_ptr<const PinnedScan> active_ ABSL_GUARDED_BY(mutex_);
+  int64_t switches_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace scanserve::server

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <cmath>
 #include <set>
 
 #include "absl/status/statusor.h"
@@ -37,6 +38,19 @@ void CheckSecurity(const SecurityOptions& security, FaultList& faults) {
                  security.tls_key, "goes together with --tls-certificate");
   faults.Require(security.tls_client_ca.empty() || security.has_tls(), "--tls-client-ca",
                  security.tls_client_ca, "needs --tls-certificate");
+}
+
+void CheckHttp(const ServerOptions& options, FaultList& faults) {
+  if (options.http_listen.empty()) return;
+  const auto listen = ParseListen(options.http_listen);
+  if (!listen.ok()) {
+    faults.Require(false, "--http-listen", options.http_listen, listen.status().message());
+    return;
+  }
+  faults.Require(
+      IsLoopback(listen->first) || !options.security.tokens.empty() || options.insecure_no_auth,
+      "--http-listen", options.http_listen,
+      "only loopback addresses are served without --tokens or --insecure-no-auth");
 }
 
 void CheckAdapters(const AdapterOptions& adapters, FaultList& faults) {
@@ -98,6 +112,7 @@ FaultList FaultsOf(const ServerOptions& options) {
   faults.Require(!options.store_folder.empty(), "--store", "", "names no folder");
   CheckAddress(options, faults);
   CheckSecurity(options.security, faults);
+  CheckHttp(options, faults);
   CheckAdapters(options.adapters, faults);
   faults.Require(IsLogLevel(options.log.level), "--log-level", options.log.level,
                  "must be trace, debug, info, warning, error or off");

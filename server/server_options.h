@@ -13,6 +13,7 @@
 #include "server/adapter_table.h"
 #include "server/fault_list.h"
 #include "server/log.h"
+#include "server/metrics_options.h"
 #include "server/security_options.h"
 
 namespace scanserve::server {
@@ -60,6 +61,10 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:50051";
   // Where the port is written once the server answers; empty writes nothing.
   std::string port_file;
+  // HOST:PORT of probes and metrics; empty opens none. Port 0 takes a free one.
+  std::string http_listen = "127.0.0.1:8002";
+  // Where that port is written once it is open, before the model loads; empty writes nothing.
+  std::string http_port_file;
   // The directory store.
   std::string store_folder;
   // The key ring of sessions; empty is one in the store's folder, made when it is not there.
@@ -74,6 +79,9 @@ struct ServerOptions {
   // After that a connection is closed once its calls have ended, so that clients look for a server
   // again; 0 keeps connections.
   absl::Duration max_connection_age = absl::ZeroDuration();
+  // Without a step for so long while requests wait, the engine counts as stuck.
+  absl::Duration liveness_timeout = absl::Seconds(60);
+  MetricsOptions metrics;
   // Between NOT_SERVING and the first refused call: balancers need time to look elsewhere.
   absl::Duration drain_delay = absl::Seconds(5);
   // What running calls get after that before they are cancelled.

@@ -30,7 +30,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
  private:
   UnaryCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context,
             Work work)
-      : call_(backend.lifecycle(), backend.access(), method, context,
+      : call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
               backend.options().max_request_duration),
         work_(std::move(work)) {}
 

@@ -43,7 +43,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   // `method` outlives the call.
   UploadReactor(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
       : backend_(backend),
-        call_(backend.lifecycle(), backend.access(), method, context,
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
               backend.options().max_request_duration) {}
 
   Backend& backend() { return backend_; }

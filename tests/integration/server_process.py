@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from deadline import wait_until
@@ -10,6 +12,7 @@ from repository import program
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+HTTP_SECONDS = 30
 # However the test ends, its servers end with it.
 DIES_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -32,8 +35,12 @@ class ServerProcess:
         port_file = folder / "port"
         port_file.unlink(missing_ok=True)
         self.address = "(not yet serving)"
-        listen = [] if "--listen" in flags else ["--listen", "127.0.0.1:0"]
+        self.http_port_file = folder / "http-port"
+        self.http_port_file.unlink(missing_ok=True)
+        listen = [text for flag in ("--listen", "--http-listen") if flag not in flags
+                  for text in (flag, "127.0.0.1:0")]
         command = [program("scanserve-server"), *listen, "--port-file", str(port_file),
+                   "--http-port-file", str(self.http_port_file),
                    "--store", str(self.store), *flags]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(DIES_WITH_PARENT + command, stdin=subprocess.DEVNULL,
@@ -44,6 +51,14 @@ class ServerProcess:
         assert port_file.exists(), self.log_tail()
         self.port = int(port_file.read_text())
         self.address = f"127.0.0.1:{self.port}"
+
+    @property
+    def http_address(self) -> str:
+        return f"127.0.0.1:{int(self.http_port_file.read_text())}"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of the HTTP port."""
+        return http_get(self.http_address, path)
 
     def log_tail(self, lines: int = 60) -> str:
         text = self.log.read_text(encoding="utf-8", errors="replace")
@@ -61,6 +76,15 @@ class ServerProcess:
     def kill(self) -> None:
         self.process.kill()
         self.wait()
+
+
+def http_get(address: str, path: str) -> tuple[int, str]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}{path}", timeout=HTTP_SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 def failing_start(*flags: str, **variables: str) -> subprocess.CompletedProcess:

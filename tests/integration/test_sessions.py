@@ -110,7 +110,8 @@ def test_no_prompt_text_is_in_the_log_and_nothing_of_the_session(start_server, c
 
 def test_a_key_ring_that_cannot_be_used_keeps_the_server_from_starting(tmp_path):
     keys = tmp_path / "keys"
-    flags = ("--store", str(tmp_path / "store"), "--listen", "127.0.0.1:0")
+    flags = ("--store", str(tmp_path / "store"), "--listen", "127.0.0.1:0", "--http-listen",
+             "127.0.0.1:0")
     failed = run("scanserve-server", *flags, "--session-keys", keys)
     assert failed.returncode != 0 and str(keys) in failed.stderr
     keys.write_text("one 1234\n")

@@ -23,7 +23,7 @@ def sentence(run) -> str:
 def start(tmp_path):
     """Starts a server that must fail, with a good store and port unless the flags say otherwise."""
     def failing(*flags):
-        defaults = {"--listen": "127.0.0.1:0", "--store": str(tmp_path / "store"),
+        defaults = {"--listen": "127.0.0.1:0", "--http-listen": "127.0.0.1:0", "--store": str(tmp_path / "store"),
                     "--log-level": "off"}
         given = [text for flag, value in defaults.items() if flag not in flags
                  for text in (flag, value)]
@@ -45,6 +45,26 @@ def test_a_port_in_use(start):
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         assert address in start("--listen", address)
+
+
+def test_an_http_port_in_use(start, server):
+    assert f"cannot listen on {server.http_address}: Address already in use" in start(
+        "--http-listen", server.http_address)
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1:99999", "::1:8002"])
+def test_an_http_address_that_is_none(start, listen):
+    assert f"--http-listen {listen}" in start("--http-listen", listen)
+
+
+def test_a_public_http_address_without_the_flag_that_names_the_danger(start):
+    assert "--insecure-no-auth" in start("--http-listen", "0.0.0.0:0")
+
+
+@pytest.mark.parametrize("bounds", ["1,1", "2,1", "0", "1,nan", "nan,1", "1,inf", "-1",
+                                    ",".join(map(str, range(1, 42)))])
+def test_buckets_that_are_none(start, bounds):
+    assert "--duration-buckets" in start(f"--duration-buckets={bounds}")
 
 
 def test_a_port_of_another_server(start, server):

@@ -54,7 +54,7 @@ TestServer::TestServer(ServerOptions options) : options_(std::move(options)) {
   auto access = AccessControl::Create(options_.security);
   if (!access.ok()) ADD_FAILURE() << access.status();
   access_ = *std::move(access);
-  auto backend = Backend::Create(options_, lifecycle_, *access_);
+  auto backend = Backend::Create(options_, lifecycle_, *access_, registry_);
   if (!backend.ok()) ADD_FAILURE() << backend.status();
   backend_ = *std::move(backend);
   expiry_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10),
@@ -104,6 +104,10 @@ std::unique_ptr<v1::ExperimentService::Stub> TestServer::NewExperiments() const 
 
 std::unique_ptr<v1::AdapterService::Stub> TestServer::NewAdapters() const {
   return v1::AdapterService::NewStub(NewChannel());
+}
+
+std::unique_ptr<v1::MonitoringService::Stub> TestServer::NewMonitoring() const {
+  return v1::MonitoringService::NewStub(NewChannel());
 }
 
 v1::GenerateRequest GreedyRequest(int tokens) {

@@ -16,6 +16,7 @@
 #include "server/drain.h"
 #include "server/grpc_server.h"
 #include "server/lifecycle.h"
+#include "server/metric_registry.h"
 #include "server/periodic_task.h"
 
 namespace scanserve::server {
@@ -52,6 +53,7 @@ class TestServer {
   StepGate& gate() { return gate_; }
   Backend& backend() { return *backend_; }
   Lifecycle& lifecycle() { return lifecycle_; }
+  const MetricRegistry& registry() const { return registry_; }
   int port() const { return server_->port(); }
   // Its own connection each time.
   std::shared_ptr<grpc::Channel> NewChannel() const { return NewChannel(port()); }
@@ -60,9 +62,11 @@ class TestServer {
   std::unique_ptr<v1::ScanOrderService::Stub> NewScanOrders() const;
   std::unique_ptr<v1::AdapterService::Stub> NewAdapters() const;
   std::unique_ptr<v1::ExperimentService::Stub> NewExperiments() const;
+  std::unique_ptr<v1::MonitoringService::Stub> NewMonitoring() const;
 
  private:
   StepGate gate_;
+  MetricRegistry registry_;
   std::string store_folder_;
   Lifecycle lifecycle_;
   ServerOptions options_;
