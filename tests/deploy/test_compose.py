@@ -6,6 +6,7 @@ import yaml
 from deploy_tree import DEPLOY, copy_of, replace, run
 
 COMPOSE = DEPLOY / "compose.yaml"
+SECURE = DEPLOY / "compose.secure.yaml"
 
 
 def read(*files):
@@ -55,6 +56,28 @@ def test_the_services_keep_the_rules():
     assert "--activate" not in found["batch"]["command"]
 
 
+def test_the_secure_services_have_tls_and_tokens():
+    found = services(COMPOSE, SECURE)
+    assert faults_of(found) == []
+    settings = found["server"]["environment"]
+    assert settings["SCANSERVE_INSECURE_NO_TLS"] == settings["SCANSERVE_INSECURE_NO_AUTH"] == \
+        "false"
+    assert {"SCANSERVE_TLS_CERTIFICATE", "SCANSERVE_TLS_KEY", "SCANSERVE_TOKENS"} <= set(settings)
+    for client in ("server", "batch"):
+        assert found[client]["environment"]["SCANSERVE_TLS_CA"] == "/etc/scanserve/tls/ca.crt"
+    config = found["prometheus"]["command"][0].rpartition("/")[2]
+    scrape = yaml.safe_load((DEPLOY / "prometheus" / config).read_text(encoding="utf-8"))
+    token = scrape["scrape_configs"][0]["authorization"]["credentials_file"]
+    assert any(f":{token}:ro" in each for each in found["prometheus"]["volumes"])
+
+
+def test_both_scrape_the_same():
+    plain, secure = (yaml.safe_load((DEPLOY / "prometheus" / name).read_text(encoding="utf-8"))
+                     for name in ("prometheus.yml", "prometheus.secure.yml"))
+    secure["scrape_configs"][0].pop("authorization")
+    assert plain == secure
+
+
 def test_what_is_mounted_is_there():
     missing = [volume for service in services(COMPOSE).values()
                for volume in service.get("volumes", [])
@@ -76,7 +99,7 @@ def test_docker_compose_finds(tmp_path, old, new):
 
 
 @pytest.mark.parametrize("old, new, said", [
-    ("      - 127.0.0.1:50051:50051\n", "      - 50051:50051\n", "other machines"),
+    ("      - ${LISTEN_ADDRESS:-127.0.0.1}:50051:50051\n", "      - 50051:50051\n", "other machines"),
     ("scanserve-tools:0.1.0", "scanserve-tools", "names no version"),
     ("./grafana/provisioning:/etc/grafana/provisioning:ro",
      "./grafana/provisioning:/etc/grafana/provisioning", "may write"),

@@ -16,7 +16,8 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 
 
 def test_promtool_reads_the_configuration():
-    result = run("promtool", "check", "config", PROMETHEUS / "prometheus.yml")
+    result = run("promtool", "check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml",
+                 PROMETHEUS / "prometheus.secure.yml")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
