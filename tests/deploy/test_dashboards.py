@@ -1,7 +1,6 @@
 """The dashboards of deploy/grafana: what Grafana reads, and that each expression shows something."""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -10,31 +9,9 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
+from boards import BOARDS, GRAFANA, expressions
 from deploy_tree import DEPLOY, run
 from expressions import as_rule_file, documented, name_faults
-
-GRAFANA = DEPLOY / "grafana"
-BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8"))
-          for path in sorted((GRAFANA / "dashboards").glob("*.json"))}
-# What Grafana puts in, as any choice of a person would.
-FILLED = {"$__rate_interval": "1m", "$instance": ".*", "$model": ".*", "$adapter": ".*",
-          "$order": ".*"}
-
-
-def filled(expression: str) -> str:
-    for variable, value in FILLED.items():
-        expression = expression.replace(variable, value)
-    assert "$" not in expression, expression
-    return expression
-
-
-def expressions(board: dict) -> list[str]:
-    """All that a dashboard asks Prometheus: panels, annotations, values of variables."""
-    panels = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    marks = [mark["expr"] for mark in board["annotations"]["list"]]
-    values = [re.fullmatch(r"label_values\((.*), \w+\)", each["query"]).group(1)
-              for each in board["templating"]["list"] if each["type"] == "query"]
-    return [filled(each) for each in panels + marks + values]
 
 
 def structure_faults(board: dict) -> list[str]:
