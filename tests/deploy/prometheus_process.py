@@ -1,6 +1,7 @@
 """Debian's prometheus as a process of a test, with the rules that deploy/ ships."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from deploy_tree import DEPLOY
 
 START_SECONDS = 60
 ANSWER_SECONDS = 30
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # The shipped rules are evaluated at this pace; their windows stay as they are.
 INTERVAL = "1s"
 
@@ -25,11 +27,22 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+def hurried(rules: str, pace: int) -> str:
+    """Rules whose windows and waiting times are all divided by one factor."""
+    def shorter(match: re.Match) -> str:
+        seconds = int(match.group(2)) * SECONDS[match.group(3)] // pace
+        return f"{match.group(1)}{seconds}s"
+
+    return re.sub(r"(\[|for: )(\d+)([smhd])", shorter, rules)
+
+
 class PrometheusProcess:
     """Scrapes one server each second; ready once this is made."""
 
-    def __init__(self, folder: Path, target: str):
+    def __init__(self, folder: Path, target: str, pace: int = 1):
         shutil.copytree(DEPLOY / "prometheus" / "rules", folder / "rules")
+        alerts = folder / "rules" / "alerts.yml"
+        alerts.write_text(hurried(alerts.read_text(encoding="utf-8"), pace), encoding="utf-8")
         recording = folder / "rules" / "recording.yml"
         recording.write_text(recording.read_text(encoding="utf-8").replace(
             "interval: 30s", f"interval: {INTERVAL}"), encoding="utf-8")
@@ -66,6 +79,11 @@ class PrometheusProcess:
         """What an expression shows now: one entry for each series."""
         answer = self.get("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
         return answer["data"]["result"]
+
+    def firing(self) -> set[str]:
+        """The alerts that fire now."""
+        alerts = self.get("/api/v1/alerts")["data"]["alerts"]
+        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
 
     def kill(self) -> None:
         self.process.kill()
