@@ -1,6 +1,6 @@
 """Runs programs of an image as a container engine does: in namespaces of their own, not as root.
 
-The tree is mounted read only, but for what is named; the process is number 1 of its namespace, has user
+The tree is mounted read only, but for what is mounted into it; the process is number 1 of its namespace, has user
 65532 and no capability. Each container has one end of a pair of virtual network cards.
 """
 
@@ -39,12 +39,12 @@ exec chroot "$root" setpriv --reuid 65532 --regid 65532 --clear-groups --no-new-
 class Container:
     """A program of an image, not yet started: `start` does that once the network is there."""
 
-    def __init__(self, root: Path, *command: str, writable: dict[str, Path] | None = None):
-        mounts = [each for inside, outside in (writable or {}).items()
-                  for each in (inside, str(outside))]
+    def __init__(self, root: Path, *command: str, mounts: dict[str, Path] | None = None):
+        pairs = [each for inside, outside in (mounts or {}).items()
+                 for each in (inside, str(outside))]
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--net", "--fork",
-             "--kill-child", "sh", "-c", ENTER, "sh", str(root), *mounts, "--", *command],
+             "--kill-child", "sh", "-c", ENTER, "sh", str(root), *pairs, "--", *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def pid(self) -> int:

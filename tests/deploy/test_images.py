@@ -4,15 +4,17 @@ import copy
 import json
 import os
 import re
+import shutil
 import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from authority import Authority
 from container import SERVER_ADDRESS, USER, Container, connect
 from deadline import wait_until
-from deploy_tree import ROOT, run
+from deploy_tree import ROOT, program, run
 from images import Images, bytes_in
 
 MOST_TOOLS_BYTES = 60_000_000
@@ -20,7 +22,9 @@ START_SECONDS = 120
 SERVER = "/usr/local/bin/scanserve-server"
 STORE = "/var/lib/scanserve"
 PORT = 50051
-OPEN = ("--insecure-no-tls", "--insecure-no-auth")
+SECRETS = "/srv"
+SECURE = ("--tls-certificate", f"{SECRETS}/tls.crt", "--tls-key", f"{SECRETS}/tls.key", "--tokens",
+          f"{SECRETS}/tokens")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,24 @@ def store(tmp_path):
     folder = tmp_path / "store"
     folder.mkdir()
     os.chown(folder, USER, USER)
+    return folder
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    """A certificate for the name `server`, its authority, and a list of one token."""
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o700)
+    authority = Authority(tmp_path / "authority")
+    issued = authority.issue("server")
+    shutil.copy(authority.certificate, folder / "ca.crt")
+    shutil.copy(issued.certificate, folder / "tls.crt")
+    shutil.copy(issued.key, folder / "tls.key")
+    token = run(program("scanctl"), "token", "new", folder / "tokens", "--role", "admin")
+    assert token.returncode == 0, token.stderr
+    (folder / "token").write_text(token.stdout, encoding="utf-8")
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, USER, USER)
     return folder
 
 
@@ -126,31 +148,36 @@ def test_nothing_but_the_store_can_be_written(images, start, store):
     container = start(images.mount("server"), "/bin/sh", "-c",
                       f"for place in {places} {STORE}; do touch $place/written 2>/dev/null &&"
                       " echo $place; done; grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs' /proc/self/status",
-                      writable={STORE: store})
+                      mounts={STORE: store})
     container.start()
     _, output = container.finish()
     assert output.split() == [STORE, "CapPrm:", "0" * 16, "CapEff:", "0" * 16, "CapBnd:", "0" * 16,
                               "NoNewPrivs:", "1"]
 
 
+CLIENT = (f"SCANSERVE_TLS_CA={SECRETS}/ca.crt", f"SCANSERVE_TOKEN_FILE={SECRETS}/token")
 BATCH = """
 set -e
 scanctl health
+if SCANSERVE_TOKEN_FILE= scanctl info; then exit 3; fi
+if SCANSERVE_TLS_CA= SCANSERVE_TOKEN_FILE= scanctl health; then exit 4; fi
 scanctl generate Hello --max-new-tokens 4 >/dev/null
 scanorder run --corpus /srv/corpus.txt --name tour --out /tmp/tour
 scanctl orders list
 """
 
 
-def test_process_1_serves_the_batch_job_and_stops_when_asked(images, start, store, tmp_path):
-    corpus = tmp_path / "corpus"
-    corpus.mkdir(mode=0o755)
-    (corpus / "corpus.txt").write_text(
+def test_process_1_serves_the_batch_job_and_stops_when_asked(images, start, store, secrets,
+                                                             tmp_path):
+    (secrets / "corpus.txt").write_text(
         (ROOT / "models/scanserve-6m/README.md").read_text(encoding="utf-8"), encoding="utf-8")
-    server = start(images.mount("server"), SERVER, "--listen", f"0.0.0.0:{PORT}", *OPEN,
-                   "--port-file", f"{STORE}/port", "--drain-delay", "0s", writable={STORE: store})
-    client = start(images.mount("tools"), "env", f"SCANSERVE_SERVER={SERVER_ADDRESS}:{PORT}",
-                   "sh", "-c", BATCH, writable={"/srv": corpus})
+    server = start(images.mount("server"), SERVER, "--listen", f"0.0.0.0:{PORT}", *SECURE,
+                   "--port-file", f"{STORE}/port", "--drain-delay", "0s",
+                   mounts={STORE: store, SECRETS: secrets})
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"{SERVER_ADDRESS} server\n", encoding="utf-8")
+    client = start(images.mount("tools"), "env", f"SCANSERVE_SERVER=server:{PORT}", *CLIENT, "sh",
+                   "-c", BATCH, mounts={SECRETS: secrets, "/etc/hosts": hosts})
     connect(server, client)
     server.start()
     wait_until(lambda: (store / "port").exists() or server.process.poll() is not None,
@@ -162,7 +189,7 @@ def test_process_1_serves_the_batch_job_and_stops_when_asked(images, start, stor
     assert status == 0, output
     assert "SERVING" in output and "tour" in output.splitlines()[-1], output
     check = images.config("server")["Healthcheck"]["Test"][1:]
-    assert run(*server.inside(), *check).returncode == 0
+    assert run(*server.inside(), "env", CLIENT[0], *check).returncode == 0
 
     assert server.numbers()[-1] == 1
     os.kill(server.pid(), signal.SIGTERM)
