@@ -52,4 +52,10 @@ void BreakConnections(int port) {
   }
 }
 
+void StopListening(int port) {
+  for (const int descriptor : OpenDescriptors()) {
+    if (LocalPort(descriptor) == port && IsListening(descriptor)) shutdown(descriptor, SHUT_RDWR);
+  }
+}
+
 }  // namespace scanserve::server

@@ -1,4 +1,4 @@
-// Ends the connections of a port from below gRPC.
+// Ends the connections of a port from below gRPC and CivetWeb.
 #pragma once
 
 namespace scanserve::server {
@@ -8,5 +8,8 @@ namespace scanserve::server {
 // grpc::Server tells a call that comes during its closing CANCELLED, as if the client had asked for
 // it. gRPC notices and frees what it holds.
 void BreakConnections(int port);
+
+// Takes no more connections on TCP port `port`, and wakes who waits for one.
+void StopListening(int port);
 
 }  // namespace scanserve::server

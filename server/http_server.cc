@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/base/status_macros.h"
+#include "server/break_connections.h"
 #include "server/listen_probe.h"
 #include "server/log.h"
 #include "server/server_options.h"
@@ -57,6 +58,11 @@ class HttpServerImpl final : public HttpServer {
   }
 
   ~HttpServerImpl() override {
+    if (port_ > 0) {
+      // CivetWeb looks every two seconds whether it should stop, unless its sockets wake it.
+      StopListening(port_);
+      BreakConnections(port_);
+    }
     if (context_ != nullptr) mg_stop(context_);
     mg_exit_library();
   }

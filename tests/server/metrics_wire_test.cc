@@ -71,7 +71,9 @@ TEST(MetricsWireTest, CountersEqualWhatWasSent) {
 
 TEST(MetricsWireTest, NoTokensGiveNoLatencies) {
   TestServer server;
-  ASSERT_TRUE(Generate(*server.NewInference(), GreedyRequest(0)).status.ok());
+  v1::GenerateRequest request = GreedyRequest(0);
+  request.set_echo(true);
+  ASSERT_TRUE(Generate(*server.NewInference(), request).status.ok());
   EXPECT_EQ(SumOf(server.registry(), "scanserve_queue_time_seconds"), 1);
   EXPECT_EQ(SumOf(server.registry(), "scanserve_time_to_first_token_seconds"), 0);
   EXPECT_EQ(SumOf(server.registry(), "scanserve_generated_tokens_total"), 0);

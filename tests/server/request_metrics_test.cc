@@ -51,7 +51,9 @@ TEST_F(RequestMetricsTest, TellsWhyCallsWereTurnedAway) {
 
 TEST_F(RequestMetricsTest, LeavesOutLabelsThatDoNotApply) {
   metrics_.CountEnd("ListScanOrders", {}, EndWith("OK"));
-  for (const auto& label : SeriesOf(registry_, "scanserve_requests_total").front().label) {
+  const auto series = SeriesOf(registry_, "scanserve_requests_total");
+  ASSERT_EQ(series.size(), 1u);
+  for (const auto& label : series.front().label) {
     EXPECT_TRUE(label.name == "model" || label.name == "method" || label.name == "code")
         << label.name;
   }
@@ -82,7 +84,9 @@ TEST_F(RequestMetricsTest, HasTheBucketsThatItWasGiven) {
   options.step_token_buckets = {3, 5};
   RequestMetrics metrics(registry, options, "tiny");
   for (const int64_t tokens : {3, 4, 6}) metrics.engine_observer()->OnStep(tokens);
-  const auto& buckets = SeriesOf(registry, "scanserve_step_tokens").front().histogram.bucket;
+  const auto series = SeriesOf(registry, "scanserve_step_tokens");
+  ASSERT_EQ(series.size(), 1u);
+  const auto& buckets = series.front().histogram.bucket;
   ASSERT_EQ(buckets.size(), 3u);
   EXPECT_EQ(buckets[0].upper_bound, 3);
   EXPECT_EQ(buckets[0].cumulative_count, 1u);
