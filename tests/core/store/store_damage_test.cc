@@ -106,6 +106,12 @@ TEST_F(StoreDamageTest, ServesNoVersionOfWhichAnyByteWasAltered) {
   EXPECT_TRUE(store_->Load({"a", 2, ""}).ok());
 }
 
+TEST_F(StoreDamageTest, ServesNoVersionWhoseFileHoldsTheSameOrderInOtherBytes) {
+  WriteFile("orders/a/2.npy",
+            base::FormatNpyHeader("|u1", "(3,)") + std::string("\x02\x01\x00", 3));
+  ExpectSecondVersionDamaged();
+}
+
 TEST_F(StoreDamageTest, ReadsOrdersThatAnEarlierReleaseStored) {
   const std::string digest = store_->Get({"a", 2, ""})->digest;
   WriteFile("orders/a/2.json", R"({"format": 1, "name": "a", "version": 2, "length": 3,
