@@ -37,7 +37,7 @@ struct ConnectionOptions {
   int max_message_bytes = 4 << 20;
   // Whether TCP connections are shared with other Connections to the same server.
   bool shares_tcp = true;
-  ConnectionSecurity security;
+  ConnectionSecurity security = {};
 };
 
 // `server` with the default port where it names none.

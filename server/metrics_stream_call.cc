@@ -28,7 +28,7 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
                     grpc::CallbackServerContext* context)
       : backend_(backend),
         open_streams_(open_streams),
-        call_(backend.lifecycle(), backend.metrics(), "StreamMetrics", context,
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), "StreamMetrics", context,
               absl::InfiniteDuration()) {
     ++open_streams_;
     call_.SetEndless();

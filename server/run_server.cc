@@ -7,9 +7,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/base/file.h"
 #include "core/base/status_macros.h"
 #include "server/backend.h"
+#include "server/certificate_metrics.h"
 #include "server/drain.h"
 #include "server/experiment_table.h"
 #include "server/grpc_server.h"
@@ -66,10 +68,20 @@ absl::Status WritePort(const std::string& file, int port) {
 // Null when none is asked for.
 absl::StatusOr<std::unique_ptr<HttpServer>> OpenHttp(const ServerOptions& options,
                                                      const Readiness& readiness,
-                                                     const MetricRegistry& registry) {
+                                                     const MetricRegistry& registry,
+                                                     const AccessControl& access) {
   if (options.http_listen.empty()) return nullptr;
+  HttpServer::Authorize authorize;
+  if (!options.security.tokens.empty()) {
+    authorize = [&access](const HttpRequest& request) {
+      if (request.access == HttpAccess::kOpen) return absl::OkStatus();
+      return access.Authorize({request.authorization, ""}, base::Role::kMetrics, absl::Now())
+          .status();
+    };
+  }
   SCANSERVE_ASSIGN_OR_RETURN(
-      auto http, HttpServer::Open(options.http_listen, HttpPages(readiness, registry), nullptr));
+      auto http,
+      HttpServer::Open(options.http_listen, HttpPages(readiness, registry), std::move(authorize)));
   LogInfo("http is open", {{"listen", options.http_listen}, {"port", http->port()}});
   SCANSERVE_RETURN_IF_ERROR(WritePort(options.http_port_file, http->port()));
   return http;
@@ -140,6 +152,8 @@ absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_le
   MetricRegistry registry;
   const ProcessMetrics process(readiness);
   const MetricRegistry::Attachment process_attachment(registry, process);
+  const CertificateMetrics certificate_metrics(certificates.get());
+  const MetricRegistry::Attachment certificate_attachment(registry, certificate_metrics);
   SCANSERVE_ASSIGN_OR_RETURN(const auto http, OpenHttp(options, readiness, registry, *access));
   return Serve(options, {lifecycle, *access, certificates.get(), readiness, registry});
 }

@@ -21,7 +21,7 @@ class ScanCheckCall final : public grpc::ServerUnaryReactor {
   ScanCheckCall(Backend& backend, grpc::CallbackServerContext* context,
                 const v1::CheckScanSettingRequest& request, v1::CheckScanSettingResponse& response)
       : backend_(backend),
-        call_(backend.lifecycle(), "CheckScanSetting", context,
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), "CheckScanSetting", context,
               backend.options().max_request_duration),
         request_(request),
         response_(response) {}

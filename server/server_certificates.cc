@@ -40,6 +40,7 @@ absl::StatusOr<bool> ServerCertificates::Reload(absl::Time now) {
   last_error_.clear();
   facts_ = *std::move(facts);
   installed_ = now;
+  ++installs_;
   return true;
 }
 
@@ -62,6 +63,11 @@ absl::Time ServerCertificates::expires() const {
 std::string ServerCertificates::serial() const {
   base::MutexLock lock(mutex_);
   return facts_.serial;
+}
+
+int64_t ServerCertificates::reloads() const {
+  base::MutexLock lock(mutex_);
+  return installs_ - 1;
 }
 
 int64_t ServerCertificates::failures() const {

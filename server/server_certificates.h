@@ -31,7 +31,8 @@ class ServerCertificates {
   // When the first certificate in use stops to be valid.
   absl::Time expires() const;
   std::string serial() const;
-  // Sets that were not good.
+  // Sets that were taken over after the first, and those that were not good.
+  int64_t reloads() const;
   int64_t failures() const;
 
  private:
@@ -48,6 +49,7 @@ class ServerCertificates {
   std::string last_error_ ABSL_GUARDED_BY(mutex_);
   CertificateFacts facts_ ABSL_GUARDED_BY(mutex_);
   absl::Time installed_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  int64_t installs_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from authority import Authority, Certificate, openssl
 from command_line import ok, run
@@ -29,6 +30,25 @@ def served_serial(server, authority) -> str:
 
 def serial_of(certificate: Certificate) -> str:
     return openssl("x509", "-in", certificate.certificate, "-noout", "-serial").strip()[7:]
+
+
+def expiry_of(certificate: Certificate) -> float:
+    end = openssl("x509", "-in", certificate.certificate, "-noout", "-enddate").strip()
+    return ssl.cert_time_to_seconds(end.removeprefix("notAfter="))
+
+
+def metrics(served) -> dict[str, float]:
+    """What the HTTP port says of the certificates."""
+    status, text = served.server.get("/metrics")
+    assert status == 200
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "scanserve_certificate_reloads_total":
+                found[sample.labels["result"]] = sample.value
+            elif sample.name == "scanserve_certificate_expiry_timestamp_seconds":
+                found["expires"] = sample.value
+    return found
 
 
 @pytest.fixture
@@ -83,6 +103,7 @@ def test_a_new_certificate_is_served_soon_and_no_handshake_fails(served):
         for thread in threads:
             thread.join()
     assert calls and not failures
+    assert metrics(served) == {"ok": 1, "failed": 0, "expires": expiry_of(second)}
 
 
 def test_a_bad_set_is_logged_and_the_good_one_stays(served, tmp_path):
@@ -102,6 +123,7 @@ def test_a_bad_set_is_logged_and_the_good_one_stays(served, tmp_path):
     served.install(other.certificate, other.key)
     wait_until(lambda: served_serial(served.server, served.authority) == serial_of(other),
                "the good set after bad ones", 30)
+    assert metrics(served) == {"ok": 1, "failed": served.faults(), "expires": expiry_of(other)}
 
 
 def test_the_key_in_use_is_its_owners_alone_and_goes_with_the_server(served):
