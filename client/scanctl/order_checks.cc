@@ -85,8 +85,8 @@ void AddOrderChecks(CLI::App& orders, Program& program) {
       ->type_name("N")
       ->capture_default_str();
   check.footer(
-      "Each trial replaces tokens: positions that have read none of them must not change,\n"
-      "to the bit. Exit status 1 unless the classes are confirmed.\n\n"
+      "Each trial replaces tokens: positions that have read none of them must not\n"
+      "change, to the bit. Exit status 1 unless the classes are confirmed.\n\n"
       "Example:\n  scanctl orders check wiki --length 512");
   check.callback([checked, &program] {
     program.command = [checked](Session& session) { return Check(session, *checked); };

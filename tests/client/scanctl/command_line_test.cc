@@ -423,7 +423,7 @@ TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
     }
     ++commands;
   });
-  EXPECT_EQ(commands, 28);
+  EXPECT_EQ(commands, 30);
 }
 
 }  // namespace
