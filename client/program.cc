@@ -103,6 +103,7 @@ int Run(Program& program, int argc, const char* const* argv) {
   Session session{connection, output, terminal, program.json};
   const absl::Status status = program.command(session);
   if (interrupt.seen()) {
+    if (program.ends_by_interrupt) return kExitOk;
     WriteError(terminal, "interrupted");
     return kExitInterrupted;
   }

@@ -48,6 +48,8 @@ struct Program {
   SecurityFlags security;
   std::string timeout;
   bool json = false;
+  // Whether a signal is how the command is meant to end.
+  bool ends_by_interrupt = false;
 };
 
 // Parses, connects and runs; SIGINT cancels the calls under way. Returns the exit status.

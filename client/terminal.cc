@@ -40,10 +40,13 @@ bool IsControl(char32_t character) {
   return character < 0x20 || (character >= 0x7F && character < 0xA0);
 }
 
-int Columns(int descriptor, int otherwise) {
+// As the terminal says, or the usual one when it does not.
+winsize SizeOf(int descriptor) {
   winsize size = {};
-  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return otherwise;
-  return size.ws_col;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) size = {};
+  if (size.ws_col == 0) size.ws_col = 80;
+  if (size.ws_row == 0) size.ws_row = 24;
+  return size;
 }
 
 }  // namespace
@@ -52,8 +55,12 @@ Terminal DetectTerminal() {
   Terminal terminal;
   terminal.output_is_terminal = isatty(STDOUT_FILENO) != 0;
   terminal.error_is_terminal = isatty(STDERR_FILENO) != 0;
-  if (terminal.output_is_terminal) terminal.output_columns = Columns(STDOUT_FILENO, 80);
-  if (terminal.error_is_terminal) terminal.error_columns = Columns(STDERR_FILENO, 80);
+  if (terminal.output_is_terminal) {
+    const winsize size = SizeOf(STDOUT_FILENO);
+    terminal.output_columns = size.ws_col;
+    terminal.output_rows = size.ws_row;
+  }
+  if (terminal.error_is_terminal) terminal.error_columns = SizeOf(STDERR_FILENO).ws_col;
   const char* no_colour = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   const bool colour = (no_colour == nullptr || *no_colour == '\0') &&

@@ -13,8 +13,9 @@ struct Terminal {
 
   bool output_is_terminal = false;
   bool error_is_terminal = false;
-  // Columns of the terminal; kUnlimited for standard output that is none.
+  // Size of the terminal; kUnlimited for standard output that is none.
   int output_columns = kUnlimited;
+  int output_rows = kUnlimited;
   int error_columns = 80;
   // Colours are used on a terminal, unless NO_COLOR is set or TERM is "dumb".
   bool output_colour = false;

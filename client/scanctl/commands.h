@@ -14,6 +14,7 @@ void AddDetokenize(Program& program);
 void AddOrders(Program& program);
 void AddAdapters(Program& program);
 void AddInfo(Program& program);
+void AddTop(Program& program);
 void AddHealth(Program& program);
 void AddBench(Program& program);
 void AddSessionKeys(Program& program);

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   client::AddOrders(program);
   client::AddAdapters(program);
   client::AddInfo(program);
+  client::AddTop(program);
   client::AddHealth(program);
   client::AddBench(program);
   client::AddSessionKeys(program);

@@ -1,5 +1,6 @@
 """The HTTP port and the metrics of the real program, read as Prometheus reads them."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scanserve.v1 import monitoring_service_pb2 as monitoring_pb
 
 from deadline import wait_until
-from repository import MODEL, ROOT
+from repository import MODEL, ROOT, program
 from scanserve_client import IDENTITY, adapter, refused, scan, setting
 from server_process import START_SECONDS, http_get
 
@@ -307,3 +308,22 @@ def test_a_stream_of_metrics_carries_what_a_scrape_shows(loaded, server, client)
             assert family[0] == scraped[name][0], name
             # A scrape has fewer digits.
             assert family[1] == pytest.approx(scraped[name][1], rel=1e-12), name
+
+
+def test_top_shows_one_interval_of_a_load(server, client):
+    command = [program("scanctl"), "top", "--once", "--interval", "500ms", "--json", "--server",
+               server.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as top:
+        while top.poll() is None:
+            client.greedy("The river", tokens=20)
+        shown = json.loads(top.stdout.read())
+    assert top.returncode == 0
+    assert shown["model"] == MODEL.name and shown["active"]["order"] == "identity"
+    assert shown["per_second"]["generated_tokens"] > 0
+    assert shown["now"]["slots"] == client.info().engine.slots_total
+    names = [each["name"] for each in shown["latencies"]]
+    assert names[:3] == ["first token", "next token", "queue"] and "Generate" in names
+    assert shown["latencies"][0]["p50_seconds"] > 0
+    text = subprocess.run([program("scanctl"), "top", "--once", "--interval", "100ms", "--server",
+                           server.address], capture_output=True, text=True, check=True).stdout
+    assert "\x1b" not in text and "first token" in text
