@@ -13,6 +13,7 @@ void AddTokenize(Program& program);
 void AddDetokenize(Program& program);
 void AddOrders(Program& program);
 void AddAdapters(Program& program);
+void AddExperiments(Program& program);
 void AddInfo(Program& program);
 void AddTop(Program& program);
 void AddHealth(Program& program);

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   client::AddDetokenize(program);
   client::AddOrders(program);
   client::AddAdapters(program);
+  client::AddExperiments(program);
   client::AddInfo(program);
   client::AddTop(program);
   client::AddHealth(program);

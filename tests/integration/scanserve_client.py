@@ -11,6 +11,8 @@ import pytest
 from google.protobuf.message import Message
 from scanserve.v1 import adapter_service_pb2 as adapters_pb
 from scanserve.v1 import adapter_service_pb2_grpc as adapters_rpc
+from scanserve.v1 import experiment_service_pb2 as experiments_pb
+from scanserve.v1 import experiment_service_pb2_grpc as experiments_rpc
 from scanserve.v1 import inference_service_pb2 as inference_pb
 from scanserve.v1 import inference_service_pb2_grpc as inference_rpc
 from scanserve.v1 import monitoring_service_pb2 as monitoring_pb
@@ -60,9 +62,9 @@ def sampling(**fields) -> inference_pb.SamplingParameters:
 
 
 def generate_request(text, scan=None, adapter=None, request_id="", echo=False,
-                     prompt_logprobs=False, **fields):
+                     prompt_logprobs=False, unit_key="", **fields):
     return inference_pb.GenerateRequest(prompt=prompt(text), scan=scan, adapter=adapter,
-                                        request_id=request_id, echo=echo,
+                                        request_id=request_id, echo=echo, unit_key=unit_key,
                                         prompt_logprobs=prompt_logprobs,
                                         sampling=sampling(**fields))
 
@@ -164,6 +166,7 @@ class Client:
         self.inference = inference_rpc.InferenceServiceStub(self.channel)
         self.orders = orders_rpc.ScanOrderServiceStub(self.channel)
         self.adapters = adapters_rpc.AdapterServiceStub(self.channel)
+        self.experiments = experiments_rpc.ExperimentServiceStub(self.channel)
         self.monitoring = monitoring_rpc.MonitoringServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
 

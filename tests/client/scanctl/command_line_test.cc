@@ -96,6 +96,7 @@ void AddAll(Program& program) {
   AddDetokenize(program);
   AddOrders(program);
   AddAdapters(program);
+  AddExperiments(program);
   AddInfo(program);
   AddHealth(program);
   AddBench(program);
@@ -374,6 +375,10 @@ TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
       {"compare"},
       {"compare", "--corpus", "file", "--expect", "worse"},
       {"compare", "--corpus", "file", "--plan", "loose"},
+      {"experiments", "create", "trial"},
+      {"experiments", "create", "trial", "--arm", "a"},
+      {"experiments", "create", "trial", "--arm", "a:1", "--stop-on", "boredom"},
+      {"experiments", "stop"},
       {"extract", "file"},
       {"extract", "file", "--out", "o", "--range", "5"},
       {"orders", "activate", "name@0"},
@@ -423,7 +428,7 @@ TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
     }
     ++commands;
   });
-  EXPECT_EQ(commands, 30);
+  EXPECT_EQ(commands, 35);
 }
 
 }  // namespace
