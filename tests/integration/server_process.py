@@ -56,9 +56,9 @@ class ServerProcess:
     def http_address(self) -> str:
         return f"127.0.0.1:{int(self.http_port_file.read_text())}"
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, headers: dict | None = None) -> tuple[int, str]:
         """Status and body of a page of the HTTP port."""
-        return http_get(self.http_address, path)
+        return http_get(self.http_address, path, headers)
 
     def log_tail(self, lines: int = 60) -> str:
         text = self.log.read_text(encoding="utf-8", errors="replace")
@@ -78,10 +78,11 @@ class ServerProcess:
         self.wait()
 
 
-def http_get(address: str, path: str) -> tuple[int, str]:
+def http_get(address: str, path: str, headers: dict | None = None) -> tuple[int, str]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{address}{path}", timeout=HTTP_SECONDS) as answer:
+        request = urllib.request.Request(f"http://{address}{path}", headers=headers or {})
+        with opener.open(request, timeout=HTTP_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -11,6 +11,7 @@ import reflection_pb2_grpc as reflection_rpc
 from error_details_pb2 import RetryInfo
 from google.protobuf.descriptor_pb2 import ServiceDescriptorProto
 from scanserve.v1 import adapter_service_pb2 as adapters_pb
+from scanserve.v1 import experiment_service_pb2 as experiments_pb
 from scanserve.v1 import inference_service_pb2 as inference_pb
 from scanserve.v1 import monitoring_service_pb2 as monitoring_pb
 from scanserve.v1 import scan_order_service_pb2 as orders_pb
@@ -23,7 +24,7 @@ from scanserve_client import CALL_SECONDS, Client, generate_request
 from secured import ROLES, new_token, tls, tls_flags
 from server_process import ServerProcess, failing_start
 
-MODULES = (inference_pb, orders_pb, adapters_pb, monitoring_pb)
+MODULES = (inference_pb, orders_pb, adapters_pb, experiments_pb, monitoring_pb)
 REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 PROMPT = "planted prompt about the harbour"
 
@@ -94,6 +95,22 @@ def test_each_call_needs_a_token_of_its_role(secured, service, method):
             assert code not in REFUSED, role
         else:
             assert code == grpc.StatusCode.PERMISSION_DENIED, role
+
+
+def test_the_http_port_shows_metrics_to_their_role_and_probes_to_all(secured):
+    def status(path, authorization=None):
+        headers = {"Authorization": authorization} if authorization else {}
+        return secured.server.get(path, headers)[0]
+
+    for path in ("/metrics", "/version"):
+        assert status(path) == 401
+        assert status(path, "Bearer sst_wrong") == 401
+        assert status(path, f"Bearer {secured.expired}") == 401
+        assert status(path, f"Bearer {secured.tokens['infer']}") == 403
+        for role in ("metrics", "admin"):
+            assert status(path, f"Bearer {secured.tokens[role]}") == 200
+    for path in ("/healthz", "/readyz"):
+        assert status(path) == 200
 
 
 def test_only_one_token_in_the_right_form_is_taken(secured):
