@@ -102,6 +102,7 @@ RequestLabels LabelsOf(const RequestSetting& setting) {
   RequestLabels labels;
   labels.order = setting.scan->setting.order_name;
   labels.adapter = setting.adapter == nullptr ? kBaseModelLabel : setting.adapter->name();
+  if (setting.ticket != nullptr) labels.arm = setting.ticket->arm_name();
   return labels;
 }
 

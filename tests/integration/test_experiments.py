@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from command_line import ok, scanctl
 from deadline import wait_until
@@ -91,6 +92,15 @@ def test_arms_are_those_that_a_client_predicts_and_are_counted(running, connect)
     share = counted["arms"][1]["units"] / 40
     assert math.isclose(ratio["chi_squared"], 40 * (share - .1) ** 2 / (.1 * .9), rel_tol=1e-9)
     assert ratio["state"] == "ok"
+
+    # The HTTP port counts the same by arm.
+    _, text = running.get("/metrics")
+    ended = {sample.labels.get("arm", ""): sample.value
+             for family in text_string_to_metric_families(text) for sample in family.samples
+             if sample.name == "scanserve_requests_total"
+             and sample.labels["method"] == "Generate"}
+    # The one that named its setting took no part.
+    assert ended == {**{arm["name"]: arm["requests"] for arm in counted["arms"]}, "": 1}
 
 
 def test_shadows_are_what_compare_says_of_the_same_prompts(running, connect, tmp_path):
