@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/order/json_field.h"
+#include "core/store/sealed_json.h"
 #include "core/store/setting_json.h"
 #include "nlohmann/json.hpp"
 
@@ -18,7 +19,6 @@ using experiment::StopReason;
 using order::JsonFieldError;
 using order::ReadJsonField;
 
-constexpr int64_t kFormat = 1;
 constexpr std::array kMetrics = {Metric::kTimeToFirstToken, Metric::kInterTokenLatency,
                                  Metric::kDuration, Metric::kErrors, Metric::kPerplexity};
 // In the order of the enum.
@@ -180,8 +180,7 @@ std::string ExperimentToText(const ExperimentRecord& record) {
   for (const experiment::Guardrail& guardrail : design.guardrails) {
     guardrails.push_back({{"metric", MetricText(guardrail.metric)}, {"margin", guardrail.margin}});
   }
-  nlohmann::json json = {{"format", kFormat},
-                         {"id", design.id},
+  nlohmann::json json = {{"id", design.id},
                          {"salt", design.salt},
                          {"assignment", record.assignment},
                          {"arms", std::move(arms)},
@@ -192,15 +191,11 @@ std::string ExperimentToText(const ExperimentRecord& record) {
                          {"stop_rules", RulesToJson(design.stop)},
                          {"created", order::JsonTime(record.created)}};
   if (record.stop) json["stop"] = StopToJson(*record.stop);
-  return json.dump(2) + "\n";
+  return SealedText(std::move(json));
 }
 
 absl::StatusOr<ExperimentRecord> ExperimentFromText(absl::string_view text) {
-  const nlohmann::json json =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  int64_t format = 0;
-  SCANSERVE_RETURN_IF_ERROR(ReadJsonField(json, "format", format));
-  if (format != kFormat) return JsonFieldError("format", absl::StrCat(kFormat));
+  SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json json, ParseSealed(text));
   ExperimentRecord record;
   SCANSERVE_RETURN_IF_ERROR(ReadDesign(json, record.design));
   SCANSERVE_RETURN_IF_ERROR(ReadArms(json, record));

@@ -61,9 +61,9 @@ TEST(AccessTokenTest, NamesTheLineAndNotItsContent) {
   };
   for (const auto& [text, fault] : cases) {
     const auto list = TokenList::Parse(text);
-    EXPECT_THAT(list.status().message(), HasSubstr(fault)) << text;
-    EXPECT_THAT(list.status().message(), testing::StartsWith("line "));
-    EXPECT_THAT(list.status().message(), testing::Not(HasSubstr("planted")));
+    EXPECT_THAT(std::string(list.status().message()), HasSubstr(fault)) << text;
+    EXPECT_THAT(std::string(list.status().message()), testing::StartsWith("line "));
+    EXPECT_THAT(std::string(list.status().message()), testing::Not(HasSubstr("planted")));
   }
 }
 

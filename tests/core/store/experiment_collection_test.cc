@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "tests/core/store/store_test_base.h"
 
 namespace scanserve::store {
@@ -127,7 +128,7 @@ TEST_F(ExperimentCollectionTest, ADamagedRecordKeepsTheStoreFromOpening) {
   for (const char* member : {"format", "id", "salt", "arms", "exposure", "margin", "alpha",
                              "guardrails", "stop_rules", "created", "assignment"}) {
     std::string altered = text;
-    altered.replace(altered.find(member), 1, "X");
+    altered.replace(altered.find(absl::StrCat("\"", member, "\"")) + 1, 1, "X");
     store_.reset();
     WriteFile(path, altered);
     const absl::Status opened = DirectoryStore::Open(options()).status();
