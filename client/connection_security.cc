@@ -42,9 +42,8 @@ void AddSecurityFlags(CLI::App& app, SecurityFlags& flags) {
         ->envname(variable)
         ->type_name("FILE");
   };
-  add("--tls-ca", flags.ca_file, "SCANSERVE_TLS_CA", "Speak TLS and trust these authorities");
-  add("--tls-certificate", flags.certificate_file, "SCANSERVE_CLIENT_CERTIFICATE",
-      "Certificate to show");
+  add("--tls-ca", flags.ca_file, "SCANSERVE_TLS_CA", "Speak TLS, trust these");
+  add("--tls-certificate", flags.certificate_file, "SCANSERVE_CLIENT_CERTIFICATE", "Certificate");
   add("--tls-key", flags.key_file, "SCANSERVE_CLIENT_KEY", "Its key");
   add("--token-file", flags.token_file, "SCANSERVE_TOKEN_FILE", "Access token to send");
 }

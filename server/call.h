@@ -38,8 +38,7 @@ class Call final : public OpenCall {
  public:
   // `method` outlives the call. `max_duration` counts from now.
   Call(Lifecycle& lifecycle, AccessControl& access, RequestMetrics& metrics,
-       absl::string_view method,
-       grpc::CallbackServerContext* context, absl::Duration max_duration);
+       absl::string_view method, grpc::CallbackServerContext* context, absl::Duration max_duration);
   ~Call() override;
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;

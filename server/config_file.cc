@@ -26,15 +26,15 @@ void Read(const toml::node& node, ConfigEntry* entry) {
     entry->kind = Kind::kTruth;
     entry->texts = {truth->get() ? "true" : "false"};
   } else if (const auto* list = node.as_array()) {
+    const bool texts = list->empty() || list->is_homogeneous<std::string>();
     for (const toml::node& element : *list) {
       ConfigEntry part;
       Read(element, &part);
-      const bool fits = part.kind == Kind::kText || part.kind == Kind::kInteger ||
-                        part.kind == Kind::kNumber;
-      if (!fits) return;
+      const bool is_number = part.kind == Kind::kInteger || part.kind == Kind::kNumber;
+      if (!texts && !is_number) return;
       entry->texts.push_back(std::move(part.texts.front()));
     }
-    entry->kind = Kind::kList;
+    entry->kind = texts ? Kind::kList : Kind::kNumbers;
   }
 }
 

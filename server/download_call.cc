@@ -21,8 +21,8 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
                const v1::DownloadScanOrderRequest& request)
       : backend_(backend),
         request_(request),
-        call_(backend.lifecycle(), backend.access(), backend.metrics(), "DownloadScanOrder", context,
-              backend.options().max_request_duration) {}
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), "DownloadScanOrder",
+              context, backend.options().max_request_duration) {}
 
   void Begin() {
     const absl::Status admitted = call_.Admit(nullptr);

@@ -108,11 +108,10 @@ void ApplyFile(const std::string& path, const OptionTable& table, FaultList& fau
   const auto entries = ReadConfigFile(path);
   if (!entries.ok()) return faults.Add(std::string(entries.status().message()));
   using Kind = OptionTable::Kind;
-  static const std::map<Kind, std::string> kWritten = {{Kind::kText, "a text in quotes"},
-                                                       {Kind::kInteger, "a whole number"},
-                                                       {Kind::kNumber, "a number"},
-                                                       {Kind::kTruth, "true or false"},
-                                                       {Kind::kList, "a list of texts"}};
+  static const std::map<Kind, std::string> kWritten = {
+      {Kind::kText, "a text in quotes"}, {Kind::kInteger, "a whole number"},
+      {Kind::kNumber, "a number"},       {Kind::kTruth, "true or false"},
+      {Kind::kList, "a list of texts"},  {Kind::kNumbers, "a list of numbers"}};
   for (const ConfigEntry& entry : *entries) {
     const std::string place = absl::StrCat(path, ":", entry.line, ": ", entry.key);
     const OptionTable::Row* row = table.FindKey(entry.key);

@@ -140,8 +140,7 @@ void AddMetrics(OptionTable& table, MetricsOptions& metrics) {
   table.Bounds("inter-token-latency-buckets", metrics.inter_token_latency_buckets, "the same");
   table.Bounds("duration-buckets", metrics.duration_buckets,
                "the same of requests and of their time in the queue");
-  table.Bounds("step-token-buckets", metrics.step_token_buckets,
-               "the same of tokens in a step");
+  table.Bounds("step-token-buckets", metrics.step_token_buckets, "the same of tokens in a step");
 }
 
 void AddSecurity(OptionTable& table, ServerOptions& options) {

@@ -215,7 +215,7 @@ void OptionTable::Bounds(absl::string_view name, std::vector<double>& value,
     return texts;
   };
   Add({.name = std::string(name),
-       .kind = Kind::kList,
+       .kind = Kind::kNumbers,
        .type_name = "NUMBER",
        .text = std::string(text),
        .set =
@@ -271,9 +271,17 @@ std::string OptionTable::Help() const {
     if (row.group != group) absl::StrAppend(&help, "\n", row.group, ":\n");
     group = row.group;
     absl::StrAppend(&help, "  ", row.flag(), row.type_name.empty() ? "" : " ", row.type_name);
-    if (!row.default_value.empty()) absl::StrAppend(&help, " [", row.default_value, "]");
+    // Long ones stand below, where there is room to wrap.
+    const bool wrap_default = row.kind == Kind::kNumbers;
+    if (!row.default_value.empty() && !wrap_default) {
+      absl::StrAppend(&help, " [", row.default_value, "]");
+    }
     absl::StrAppend(&help, "\n", kIndent, row.variable(), ", ", row.key(), "\n");
-    AppendWrapped(row.text, &help);
+    AppendWrapped(wrap_default
+                      ? absl::StrCat(row.text, " [",
+                                     absl::StrReplaceAll(row.default_value, {{",", ", "}}), "]")
+                      : row.text,
+                  &help);
   }
   return help;
 }

@@ -27,7 +27,7 @@ namespace scanserve::server {
 class OptionTable {
  public:
   // How a value is written in the file.
-  enum class Kind { kText, kInteger, kNumber, kTruth, kList };
+  enum class Kind { kText, kInteger, kNumber, kTruth, kList, kNumbers };
 
   struct Row {
     std::string group{};

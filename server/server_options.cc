@@ -126,7 +126,8 @@ std::vector<LogField> Describe(const ServerOptions& options) {
   const OptionTable table = RowsOf(copy);
   for (const OptionTable::Row& row : table.rows()) {
     LogField field(row.key(), row.get());
-    field.literal = row.kind != Kind::kText && row.kind != Kind::kList;
+    field.literal =
+        row.kind != Kind::kText && row.kind != Kind::kList && row.kind != Kind::kNumbers;
     fields.push_back(std::move(field));
   }
   return fields;
