@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from authority import Authority
 from deploy_tree import DEPLOY, overlays, program, rendered, run
 from kubernetes_objects import servers
 
@@ -32,15 +33,30 @@ SETTINGS = {name: overlay_settings(name) for name in overlays()} | {
 }
 
 
-def check(settings: dict[str, str]):
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory) -> dict[str, str]:
+    """Files for the settings that name one, which a deployment mounts."""
+    authority = Authority(tmp_path_factory.mktemp("secrets") / "authority")
+    issued = authority.issue("server")
+    tokens = authority.folder / "tokens"
+    made = run(program("scanctl"), "token", "new", tokens, "--role", "admin")
+    assert made.returncode == 0, made.stderr
+    return {"SCANSERVE_TLS_CERTIFICATE": str(issued.certificate),
+            "SCANSERVE_TLS_KEY": str(issued.key),
+            "SCANSERVE_TLS_CLIENT_CA": str(authority.certificate),
+            "SCANSERVE_TOKENS": str(tokens)}
+
+
+def check(settings: dict[str, str], secrets: dict[str, str]):
     """What the server says to its settings; it reads them and nothing else."""
+    here = {name: secrets.get(name, value) if value else value for name, value in settings.items()}
     return run(program("scanserve-server"), "--check-config",
-               env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **settings})
+               env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **here})
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_the_server_takes_the_settings(settings):
-    result = check(settings)
+def test_the_server_takes_the_settings(settings, secrets):
+    result = check(settings, secrets)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -50,7 +66,7 @@ def test_the_server_takes_the_settings(settings):
     ({"SCANSERVE_TLS_KEY": ""}, "tls"),
     ({"SCANSERVE_TOKENS": ""}, "insecure-no-auth"),
 ])
-def test_a_false_setting_is_found(change, said):
-    result = check(SETTINGS["production"] | change)
+def test_a_false_setting_is_found(change, said, secrets):
+    result = check(SETTINGS["production"] | change, secrets)
     assert result.returncode != 0
     assert said in result.stderr

@@ -4,8 +4,8 @@ import json
 import os
 import re
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -229,10 +229,7 @@ def test_process_metrics_are_those_of_the_process(server):
     assert after.sum("process_cpu_seconds_total") > 0
 
 
-def test_the_http_port_is_open_while_the_model_loads(tmp_path, start_server):
-    port_file = tmp_path / "server0" / "http-port"
-    starting = threading.Thread(target=start_server)
-    starting.start()
+def look_while_it_loads(port_file) -> None:
     # Written when the port is open; loading takes a hundred times as long as asking.
     wait_until(port_file.exists, "the HTTP port", START_SECONDS)
     address = f"127.0.0.1:{int(port_file.read_text(encoding='ascii'))}"
@@ -240,9 +237,15 @@ def test_the_http_port_is_open_while_the_model_loads(tmp_path, start_server):
     assert http_get(address, "/healthz") == (200, "ok\n")
     loading = Scrape(http_get(address, "/metrics")[1])
     assert loading.sum("scanserve_ready") == 0 and loading.series("scanserve_build_info")
-    wait_until(lambda: http_get(address, "/readyz") == (200, "ready\n"), "the end of the loading",
-               START_SECONDS)
-    starting.join()
+
+
+def test_the_http_port_is_open_while_the_model_loads(tmp_path, start_server):
+    # The server dies with the thread that starts it.
+    with ThreadPoolExecutor() as pool:
+        looked = pool.submit(look_while_it_loads, tmp_path / "server0" / "http-port")
+        server = start_server()
+        looked.result()
+    assert server.get("/readyz") == (200, "ready\n")
 
 
 def test_the_http_port_says_that_the_server_drains(start_server, connect):

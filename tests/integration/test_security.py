@@ -18,7 +18,7 @@ from scanserve.v1 import scan_order_service_pb2 as orders_pb
 from status_pb2 import Status
 
 from authority import Authority
-from command_line import ok, scanctl
+from command_line import ok, run, scanctl
 from repository import ROOT
 from scanserve_client import CALL_SECONDS, Client, generate_request
 from secured import ROLES, new_token, tls, tls_flags
@@ -261,7 +261,7 @@ def test_the_python_example_runs_with_tls_and_a_token(secured, tmp_path):
 def test_scanctl_sends_no_token_in_the_clear(secured, tmp_path):
     token = tmp_path / "token"
     token.write_text(secured.tokens["infer"])
-    refused = scanctl(secured.server, "info", "--token-file", token, "--server", "192.0.2.1:50051")
+    refused = run("scanctl", "info", "--token-file", token, "--server", "192.0.2.1:50051")
     assert refused.returncode == 2 and "unencrypted" in refused.stderr
 
 

@@ -13,6 +13,7 @@ from conftest import ALL_ADAPTERS
 from scanserve.v1 import inference_service_pb2 as pb
 from scanserve.v1 import scan_pb2
 from scanserve_client import CALL_SECONDS, Generation, adapter, generate_request, refused, scan
+from server_process import failing_start
 
 CITY = "The city was founded in"
 NEXT = " After the war, the"
@@ -112,13 +113,13 @@ def test_a_key_ring_that_cannot_be_used_keeps_the_server_from_starting(tmp_path)
     keys = tmp_path / "keys"
     flags = ("--store", str(tmp_path / "store"), "--listen", "127.0.0.1:0", "--http-listen",
              "127.0.0.1:0")
-    failed = run("scanserve-server", *flags, "--session-keys", keys)
+    failed = failing_start(*flags, "--session-keys", str(keys))
     assert failed.returncode != 0 and str(keys) in failed.stderr
     keys.write_text("one 1234\n")
-    failed = run("scanserve-server", *flags, "--session-keys", keys)
+    failed = failing_start(*flags, "--session-keys", str(keys))
     assert failed.returncode != 0 and "line 1: the key must be 64 hex digits" in failed.stderr
-    failed = run("scanserve-server", *flags, "--session-ttl", "0s")
-    assert failed.returncode != 0 and "--session-ttl 0: must be 1s to 720h" in failed.stderr
+    failed = failing_start(*flags, "--session-ttl", "0s")
+    assert failed.returncode != 0 and "--session-ttl 0s: must be 1s to 720h" in failed.stderr
 
 
 GREEDY = ("--greedy", "--ignore-eos", "-m", TOKENS)
