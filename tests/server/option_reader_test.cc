@@ -1,5 +1,7 @@
 #include "server/option_reader.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,6 +27,7 @@ class OptionReaderTest : public testing::Test {
  protected:
   ~OptionReaderTest() override {
     for (const std::string& name : variables_) unsetenv(name.c_str());
+    unlink(config_.c_str());
   }
 
   void SetVariable(const std::string& name, const std::string& value) {
@@ -34,9 +37,8 @@ class OptionReaderTest : public testing::Test {
 
   // The path of a file with this content.
   std::string WriteConfig(const std::string& content) {
-    const std::string path = testing::TempDir() + "option_reader_test.toml";
-    EXPECT_TRUE(base::WriteFileDurably(path, content).ok());
-    return path;
+    EXPECT_TRUE(base::WriteFileDurably(config_, content).ok());
+    return config_;
   }
 
   absl::StatusOr<std::optional<ServerOptions>> Read(const std::vector<std::string>& arguments) {
@@ -52,6 +54,9 @@ class OptionReaderTest : public testing::Test {
   }
 
  private:
+  // Of this process: tests run side by side.
+  const std::string config_ =
+      absl::StrCat(testing::TempDir(), getpid(), ".option_reader_test.toml");
   std::vector<std::string> variables_;
 };
 
