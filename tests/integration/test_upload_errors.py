@@ -144,7 +144,7 @@ def test_an_upload_is_refused_with(client, case):
 
 
 class HeldUpload:
-    """An upload that the server has begun to read, and that goes on when it is told to."""
+    """An upload whose first parts are under way, and that goes on when it is told to."""
 
     def __init__(self, client):
         self._begun, self._released = threading.Event(), threading.Event()
@@ -154,7 +154,6 @@ class HeldUpload:
     def _parts(self):
         yield HEADER
         yield pb.UploadScanOrderRequest(npy_chunk=b"\0" * (1 << 20))
-        # So much is only sent when the server reads.
         self._begun.set()
         self._released.wait(CALL_SECONDS)
 
@@ -165,6 +164,8 @@ class HeldUpload:
 def test_uploads_over_the_limit_are_told_to_wait(start_server, connect):
     client = connect(start_server("--max-open-uploads", "2"))
     held = [HeldUpload(client) for _ in range(2)]
+    # What a transport has taken, its server need not have begun to read.
+    wait_until(lambda: not is_stored(client, "third"), "both uploads to be open")
     with refused(STATUS.RESOURCE_EXHAUSTED, "2 uploads"):
         client.upload("third", GOOD)
     for upload in held:
