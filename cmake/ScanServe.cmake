@@ -32,6 +32,12 @@ function(scanserve_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} scanserve_warnings)
 endfunction()
 
+# Sanitizers make a test slower by ten times and more.
+set(SCANSERVE_TEST_TIMEOUT ${SCANSERVE_TEST_TIMEOUT})
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=")
+  set(SCANSERVE_TEST_TIMEOUT 3000)
+endif()
+
 # scanserve_test(name SOURCES a_test.cc .. DEPS target .. [LABEL fast|system]): one program of
 # GoogleTest cases; each case is one ctest entry. SCANSERVE_SOURCE_DIR names the repository's root.
 function(scanserve_test name)
@@ -43,5 +49,5 @@ function(scanserve_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_compile_definitions(${name} PRIVATE SCANSERVE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
+    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${SCANSERVE_TEST_TIMEOUT})
 endfunction()
