@@ -40,8 +40,17 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
     const absl::Status admitted = call_.Admit([this](const absl::Status& status) {
       Step([this, &status] { LockedRun().Fail(status); });
     });
-    if (!admitted.ok()) return this->Finish(call_.End(admitted));
+    if (!admitted.ok()) return Refuse(admitted);
     this->StartRead(&request_);
+  }
+
+  // A client that leaves meanwhile ends nothing once more: gRPC aborts at a second Finish.
+  void Refuse(const absl::Status& status) {
+    {
+      base::MutexLock lock(mutex_);
+      finished_ = true;
+    }
+    this->Finish(call_.End(status));
   }
 
   void OnReadDone(bool ok) override {
