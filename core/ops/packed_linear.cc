@@ -181,9 +181,8 @@ namespace {
 
 HWY_EXPORT(RunPanel);
 
-// From this many rows a thread on, rows are shared instead of columns where columns do not share
-// evenly.
-constexpr int64_t kMinRowsPerThread = 12;
+// Rows that threads take at once: as many as a tile of most targets.
+constexpr int64_t kBlockRows = 6;
 // Products that are worth a range of their own: some microseconds.
 constexpr int64_t kMinRangeProducts = int64_t{1} << 17;
 
@@ -210,7 +209,6 @@ class PackedLinear final : public Linear {
   int64_t WeightOffset(int64_t n) const {
     return n / kPanelColumns * kPanelColumns * shape().in_features + n % kPanelColumns;
   }
-  bool SharesRows(int64_t rows, int threads) const;
   // The given rows times the column groups [begin, end).
   void RunGroups(const LinearCall& call, int64_t first_row, int64_t rows, int64_t begin,
                  int64_t end) const;
@@ -244,24 +242,33 @@ void PackedLinear::CopyWeightRow(int64_t n, float* row) const {
   for (int64_t k = 0; k < shape().in_features; ++k) row[k] = source[k * width];
 }
 
-bool PackedLinear::SharesRows(int64_t rows, int threads) const {
-  const bool columns_share_evenly = groups() >= 16 * threads || groups() % threads == 0;
-  return !columns_share_evenly && rows >= kMinRowsPerThread * threads;
-}
-
 void PackedLinear::Run(const LinearCall& call, base::ThreadPool& pool) const {
   if (call.rows <= 0) return;
-  if (SharesRows(call.rows, pool.threads())) {
-    pool.ParallelFor(call.rows, kMinRowsPerThread, [&](int64_t begin, int64_t end) {
-      RunGroups(call, begin, end - begin, 0, groups());
-    });
-  } else {
-    const int64_t group_products = call.rows * shape().in_features * kColumnGroup;
+  const int64_t blocks = (call.rows + kBlockRows - 1) / kBlockRows;
+  const int64_t group_products = call.rows * shape().in_features * kColumnGroup;
+  if (blocks == 1) {
     const int64_t smallest_range = std::max(kPanelGroups, kMinRangeProducts / group_products);
     pool.ParallelFor(groups(), smallest_range, [&](int64_t begin, int64_t end) {
       RunGroups(call, 0, call.rows, begin, end);
     });
+    return;
   }
+  // The blocks of one panel beside each other, so that its weights stay in the cache.
+  const int64_t panels = (groups() + kPanelGroups - 1) / kPanelGroups;
+  const int64_t block_products = group_products * std::min(groups(), kPanelGroups) / blocks;
+  const int64_t smallest_range = std::max<int64_t>(1, kMinRangeProducts / block_products);
+  pool.ParallelFor(panels * blocks, smallest_range, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t panel = begin / blocks;
+      const int64_t next = std::min(end, (panel + 1) * blocks);
+      const int64_t first_row = call.rows * (begin - panel * blocks) / blocks;
+      const int64_t end_row = call.rows * (next - panel * blocks) / blocks;
+      const int64_t group = panel * kPanelGroups;
+      RunGroups(call, first_row, end_row - first_row, group,
+                std::min(groups(), group + kPanelGroups));
+      begin = next;
+    }
+  });
 }
 
 void PackedLinear::RunGroups(const LinearCall& call, int64_t first_row, int64_t rows, int64_t begin,

@@ -83,6 +83,11 @@ void BatchRunner::DeliverOutputs(absl::Span<const Row> rows, const float* residu
         job.hidden_kind() == HiddenStateKind::kFinalNorm && job.WantsHidden(0, rows[r].position);
     if (final_norm || job.WantsLogits(rows[r].position)) wanted.push_back(r);
   }
+  // Rows whose logits nobody wants come last: the head leaves them out.
+  const auto wants_logits = [&](size_t r) {
+    return rows[r].sequence->job->WantsLogits(rows[r].position);
+  };
+  std::stable_partition(wanted.begin(), wanted.end(), wants_logits);
   for (size_t begin = 0; begin < wanted.size(); begin += kOutputRows) {
     const size_t count = std::min<size_t>(kOutputRows, wanted.size() - begin);
     std::vector<Row> block;
@@ -95,12 +100,12 @@ void BatchRunner::DeliverOutputs(absl::Span<const Row> rows, const float* residu
     const auto block_rows = static_cast<int64_t>(count);
     model_.network->FinalNorm(normed_.data(), block_rows, normed_.data(), pool_);
     DeliverHidden(HiddenStateKind::kFinalNorm, 0, block, normed_.data());
-    const bool logits_wanted = std::any_of(block.begin(), block.end(), [](const Row& row) {
-      return row.sequence->job->WantsLogits(row.position);
-    });
-    if (!logits_wanted) continue;
-    model_.network->Logits(normed_.data(), block_rows, logits_.data(), pool_);
-    DeliverLogits(block);
+    const auto first = wanted.begin() + static_cast<ptrdiff_t>(begin);
+    const auto with_logits =
+        std::partition_point(first, first + static_cast<ptrdiff_t>(count), wants_logits) - first;
+    if (with_logits == 0) continue;
+    model_.network->Logits(normed_.data(), with_logits, logits_.data(), pool_);
+    DeliverLogits(absl::MakeConstSpan(block).first(static_cast<size_t>(with_logits)));
   }
 }
 
@@ -116,11 +121,9 @@ void BatchRunner::DeliverLogits(absl::Span<const Row> rows) {
   const auto vocabulary = static_cast<size_t>(model_.config.vocab_size);
   pool_.ParallelFor(runs, /*smallest_range=*/1, [&](int64_t begin, int64_t end) {
     for (size_t r = begins[static_cast<size_t>(begin)]; r < begins[static_cast<size_t>(end)]; ++r) {
-      Job& job = *rows[r].sequence->job;
-      if (!job.WantsLogits(rows[r].position)) continue;
       const auto logits = absl::MakeConstSpan(logits_.data() + r * vocabulary, vocabulary);
       rows[r].sequence->prefix.KeepRow(rows[r].position, logits);
-      job.OnLogits(rows[r].position, logits);
+      rows[r].sequence->job->OnLogits(rows[r].position, logits);
     }
   });
 }

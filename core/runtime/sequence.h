@@ -53,8 +53,8 @@ struct Sequence {
   std::shared_ptr<ActiveRequest> request;
   // False until the first reading has been read and the job was asked for forks.
   bool forked = false;
-  // When it last read more than one token, in turns of the planner.
-  int64_t last_turn = 0;
+  // Where its turn ended among the readers of its priority, in tokens (StepPlanner).
+  int64_t finish_tag = 0;
 
   // While it runs or is parked.
   std::unique_ptr<model::SequenceState> state;

@@ -98,9 +98,10 @@ StepPlan StepPlanner::Plan(const std::vector<std::unique_ptr<Sequence>>& running
   const double budget = std::floor(left_over_);
   left_over_ -= budget;
   const double for_low = LowShare(budget, normal, low);
-  const double spent = Fill(normal, budget - for_low, plan);
+  const double spent = Fill(normal, normal_time_, budget - for_low, plan);
   const bool normal_wants_all = Wanted(normal) >= budget - for_low;
-  const double spent_low = Fill(low, normal_wants_all ? for_low : budget - spent, plan);
+  const double spent_low =
+      Fill(low, low_time_, normal_wants_all ? for_low : budget - spent, plan);
   low_credit_ = std::clamp(low_credit_ - spent_low, 0.0, budget);
   return plan;
 }
@@ -129,11 +130,15 @@ double StepPlanner::ReadingBudget(int64_t decoding, bool normal_reads) const {
   return std::clamp(seconds / cost_.reading_row(), std::min(kSmallestBudget, most), most);
 }
 
-double StepPlanner::Fill(Readers& readers, double budget, StepPlan& plan) {
-  std::stable_sort(readers.begin(), readers.end(), [](const Sequence* a, const Sequence* b) {
-    return a->last_turn < b->last_turn;
+double StepPlanner::Fill(Readers& readers, int64_t& virtual_time, double budget, StepPlan& plan) {
+  if (readers.empty()) return 0;
+  const auto start_tag = [last = virtual_time](const Sequence* sequence) {
+    return std::max(last, sequence->finish_tag);
+  };
+  std::stable_sort(readers.begin(), readers.end(), [&](const Sequence* a, const Sequence* b) {
+    return start_tag(a) < start_tag(b);
   });
-  ++turn_;
+  virtual_time = start_tag(readers.front());
   double left = budget;
   // By what a token of each costs, so that all get as many.
   double waiting = 0;
@@ -144,8 +149,9 @@ double StepPlanner::Fill(Readers& readers, double budget, StepPlan& plan) {
     double share = std::max(left * cost / waiting, kSmallestChunk);
     if (left - share < kSmallestChunk) share = left;
     if (readers.size() > 1) share = std::min(share, static_cast<double>(prompt_chunk_tokens_));
+    const int64_t read_before = plan.rows.reading;
     left -= AddReading(*sequence, share, plan);
-    sequence->last_turn = turn_;
+    sequence->finish_tag = start_tag(sequence) + plan.rows.reading - read_before;
     waiting -= cost;
   }
   return budget - left;

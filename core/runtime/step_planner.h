@@ -3,9 +3,9 @@
 // Every decoding sequence takes one token. What is read (prompts, scored windows, extractions)
 // fills the step: up to the token budget when nothing decodes, else so far that the step is
 // predicted to take a given number of times as long as one that only decodes. Now and then a step
-// only decodes, so that it stays known how long that takes. Readers of one level of priority share
-// evenly, taking turns where there is little to share; when both levels read, the low one gets a
-// fixed share.
+// only decodes, so that it stays known how long that takes. Readers of one level of priority get
+// equally many tokens, taking turns where there is little to share; when both levels read, the low
+// one gets a fixed share.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +52,8 @@ class StepPlanner {
   double ReadingBudget(int64_t decoding, bool normal_reads) const;
   // The part of `budget` that is the low level's.
   double LowShare(double budget, const Readers& normal, const Readers& low);
-  // Spends `budget` on `readers`, in turn; returns what was spent.
-  double Fill(Readers& readers, double budget, StepPlan& plan);
+  // Spends `budget` on `readers` of one level, in turn; returns what was spent.
+  double Fill(Readers& readers, int64_t& virtual_time, double budget, StepPlan& plan);
   // What the sequence's k-th token takes of a budget.
   double TokenCost(const Sequence& sequence, int64_t k, const StepPlan& plan) const;
   double NextTokenCost(const Sequence& sequence, const StepPlan& plan) const;
@@ -66,7 +66,10 @@ class StepPlanner {
   const double prompt_slowdown_;
   const double low_priority_slowdown_;
   StepCost cost_;
-  int64_t turn_ = 0;
+  // Of each level, by start-time fair queueing (Goyal, Vin and Cheng, 1996), in tokens: who has read
+  // least since it came has the next turn.
+  int64_t normal_time_ = 0;
+  int64_t low_time_ = 0;
   int64_t steps_since_only_decoding_;
   // Parts of a row, kept for the next step.
   double left_over_ = 0;

@@ -146,6 +146,33 @@ TEST(StepPlannerTest, WhereThereIsLittleToShareTheyTakeTurns) {
   EXPECT_LE(*std::max_element(read.begin(), read.end()), 600 / 6 + 20);
 }
 
+TEST(StepPlannerTest, ReadersGetEquallyManyTokensWhateverATokenCosts) {
+  for (Machine& machine : Machines()) {
+    StepPlanner planner(Options());
+    Sequences sequences = Decoders(8);
+    Add(sequences, {.priority = Priority::kLow, .tokens = 100'000, .scored = true});
+    Add(sequences, {.priority = Priority::kLow, .tokens = 100'000});
+    for (int i = 0; i < 300; ++i) {
+      const StepPlan plan = Step(planner, sequences);
+      planner.Observe(plan.rows, machine.Seconds(plan.rows));
+    }
+    const auto scored = static_cast<double>(sequences[8]->tokens_read);
+    EXPECT_NEAR(scored / static_cast<double>(sequences[9]->tokens_read), 1, 0.05);
+  }
+}
+
+TEST(StepPlannerTest, WhoComesLaterCatchesUpWithNothing) {
+  EngineOptions options = Options();
+  options.step_tokens = 20;
+  StepPlanner planner(options);
+  Sequences sequences;
+  Add(sequences, {.tokens = 10'000});
+  for (int step = 0; step < 100; ++step) Step(planner, sequences);
+  Add(sequences, {.tokens = 10'000});
+  for (int step = 0; step < 100; ++step) Step(planner, sequences);
+  EXPECT_NEAR(static_cast<double>(sequences[1]->tokens_read), 1000, 20);
+}
+
 TEST(StepPlannerTest, AShortPromptLeavesTheRestOfItsPartToTheOthers) {
   StepPlanner planner(Options());
   Sequences sequences;
