@@ -50,7 +50,6 @@ void Continue(PrefixTrace& trace, const Reading& reading) {
   trace.limit_tokens = std::numeric_limits<int64_t>::max();
   trace.hit_tokens = 0;
   trace.row = LogitsRow();
-  trace.row_position = -1;
 }
 
 }  // namespace

@@ -234,6 +234,8 @@ TEST(EngineSessionTest, TwoPartsWithoutANewPromptAreOneLongAnswer) {
     tokens.insert(tokens.end(), answer.tokens.begin(), answer.tokens.end());
     logprobs.insert(logprobs.end(), answer.logprobs.begin(), answer.logprobs.end());
     session = Moved(*answer.session, TinyModel()->config);
+    EXPECT_EQ(session->tokens_read + static_cast<int64_t>(session->pending.size()),
+              static_cast<int64_t>(request.prompt.size() + tokens.size()));
   }
   EXPECT_EQ(tokens, whole.tokens);
   ASSERT_EQ(logprobs.size(), whole.logprobs.size());

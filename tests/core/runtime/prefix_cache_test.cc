@@ -216,6 +216,10 @@ TEST(PrefixCacheTest, StoresNothingThatIsLargerThanItself) {
     EXPECT_EQ(cache.stats().entries, 0);
     EXPECT_EQ(cache.stats().evictions, 0);
   }
+  PrefixCache cache(SmallShape(), Options(BytesOfOne({1, 2})));
+  Insert(cache, {1, 2}, 10);
+  Insert(cache, {1, 2, 3}, 20);
+  EXPECT_EQ(Find(cache, {1, 2, 3}), 10) << "what is there stays";
 }
 
 TEST(PrefixCacheTest, ItsBytesAreThoseOfTheMemoryThatItTakes) {

@@ -150,6 +150,18 @@ TEST(PrefixReuseTest, EqualTokensInScanOrderAreNotMixedUpUnderASubsetOfLayers) {
   }
 }
 
+TEST(PrefixReuseTest, NothingIsStoredWhileLayersAreReadOneByOne) {
+  std::mt19937 random(7);
+  const AppliedScan scan = {RandomOrder(72, random), {0, 2}};
+  const Tokens shared = SomeTokens(48);
+  CachedEngine cached;
+  const Tokens first = Joined(shared, SomeTokens(24, 2));
+  // A step of 40 tokens through three layers ends 48 tokens into the second layer.
+  EXPECT_EQ(cached.Cached(Generation(first, scan)), 0);
+  EXPECT_EQ(cached.Cached(Generation(Joined(shared, SomeTokens(24, 3)), scan)), 0);
+  EXPECT_EQ(cached.Cached(Generation(first, scan)), 72);
+}
+
 TEST(PrefixReuseTest, AllLayersShareWhatTheyScanAlikeUnderAnyOrder) {
   const Tokens tokens = SomeTokens(32);
   Tokens reversed(tokens.rbegin(), tokens.rend());
@@ -228,6 +240,33 @@ TEST(PrefixReuseTest, WhatNeedsEveryRowNeitherLooksNorStores) {
   cached.Ask(Extraction(SomeTokens(60), 0));
   EXPECT_EQ(cached.stats().lookups, 0);
   EXPECT_EQ(cached.stats().entries, 0);
+}
+
+TEST(PrefixReuseTest, ARequestThatTakesNoPartNeitherFindsNorStores) {
+  CachedEngine cached;
+  GenerateRequest request = Generation(SomeTokens(50));
+  cached.Ask(request);
+  const PrefixCacheStats before = cached.stats();
+  request.basics.use_prefix_cache = false;
+  EXPECT_EQ(cached.Cached(request), 0);
+  request.prompt = SomeTokens(50, 2);
+  cached.Ask(request);
+  EXPECT_EQ(cached.stats().lookups, before.lookups);
+  EXPECT_EQ(cached.stats().entries, before.entries);
+}
+
+TEST(PrefixReuseTest, AnAnswerIsStoredWithoutThePromptsRow) {
+  const auto bytes_after = [](int32_t new_tokens) {
+    CachedEngine cached;
+    GenerateRequest request = Generation(SomeTokens(kBlock - 1));
+    request.sampling.max_new_tokens = new_tokens;
+    cached.Ask(request);
+    return cached.stats().bytes;
+  };
+  const int64_t prompt = bytes_after(1);
+  const int64_t answer = bytes_after(2) - prompt;
+  const auto row = static_cast<int64_t>(TinyModel()->config.vocab_size * sizeof(float));
+  EXPECT_EQ(answer, prompt + static_cast<int64_t>(sizeof(int32_t)) - row);
 }
 
 TEST(PrefixReuseTest, WithoutMemoryEveryPromptIsRead) {
