@@ -17,6 +17,7 @@ constexpr int kSpins = 2000;
 constexpr int64_t kRangesPerThread = 4;
 
 uint32_t GenerationOf(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 32); }
+int64_t RangesLeft(uint64_t ticket) { return static_cast<int64_t>(ticket & UINT32_MAX); }
 uint64_t Ticket(uint32_t generation, int64_t ranges) {
   return (uint64_t{generation} << 32) | static_cast<uint64_t>(ranges);
 }
@@ -51,24 +52,23 @@ void ThreadPool::ParallelFor(int64_t count, int64_t smallest_range, Body body) {
   ranges_ = std::clamp<int64_t>(count / smallest_range, std::min<int64_t>(count, threads()),
                                 threads() * kRangesPerThread);
   done_ranges_.store(0, std::memory_order_relaxed);
-  const uint32_t generation = GenerationOf(ticket_.load()) + 1;
   // A worker counts itself as sleeping before it looks at the generation for the last time. Both
   // sides are sequentially consistent, so either it sees this generation or it is counted here.
-  ticket_.store(Ticket(generation, ranges_));
+  ticket_.store(Ticket(GenerationOf(ticket_.load()) + 1, ranges_));
   if (sleeping_workers_.load() > 0) {
     MutexLock lock(mutex_);
     work_or_stop_.NotifyAll();
   }
-  RunRanges(generation);
+  RunRanges();
   AwaitRanges();
 }
 
-void ThreadPool::RunRanges(uint32_t generation) {
+void ThreadPool::RunRanges() {
   uint64_t ticket = ticket_.load();
-  while (GenerationOf(ticket) == generation && ticket != Ticket(generation, 0)) {
+  while (RangesLeft(ticket) > 0) {
     if (!ticket_.compare_exchange_weak(ticket, ticket - 1)) continue;
     const int64_t ranges = ranges_;
-    const int64_t range = ranges - static_cast<int64_t>(ticket & UINT32_MAX);
+    const int64_t range = ranges - RangesLeft(ticket);
     (*body_)(count_ * range / ranges, count_ * (range + 1) / ranges);
     // After the last one the loop may be gone.
     if (done_ranges_.fetch_add(1) + 1 == ranges && caller_sleeps_.load()) {
@@ -109,7 +109,7 @@ void ThreadPool::WorkerMain() {
   while (true) {
     seen = AwaitGeneration(seen);
     if (stop_.load()) return;
-    RunRanges(seen);
+    RunRanges();
   }
 }
 

@@ -36,8 +36,8 @@ class ThreadPool {
   using Body = absl::FunctionRef<void(int64_t, int64_t)>;
 
   void WorkerMain();
-  // Takes ranges of the loop `generation` until none is left.
-  void RunRanges(uint32_t generation);
+  // Takes ranges until none is left.
+  void RunRanges();
   // Returns the generation after `seen`.
   uint32_t AwaitGeneration(uint32_t seen);
   void AwaitRanges();
@@ -50,7 +50,7 @@ class ThreadPool {
   int64_t ranges_ = 0;
 
   // Of the loop: its generation in the upper half, in the lower the ranges that nobody has taken.
-  // In one word, so that a worker that comes late takes none of the next loop's by mistake.
+  // In one word, so that who takes a range has it of the loop that it has seen.
   std::atomic<uint64_t> ticket_{0};
   std::atomic<int64_t> done_ranges_{0};
   std::atomic<int> sleeping_workers_{0};

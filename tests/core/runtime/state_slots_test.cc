@@ -1,6 +1,9 @@
 #include "core/runtime/state_slots.h"
 
+#include <malloc.h>
+
 #include <cmath>
+#include <string>
 
 #include "gtest/gtest.h"
 
@@ -37,6 +40,18 @@ TEST(StateSlotsTest, CountsWhoHoldsThem) {
   EXPECT_EQ(slots.used(), 0);
   EXPECT_EQ(slots.held_by("ada"), 0);
   EXPECT_EQ(slots.held_at_low_priority(), 0);
+}
+
+TEST(StateSlotsTest, ForgetsCallersThatHoldNothing) {
+  StateSlots slots(SmallConfig(), 1, /*poison=*/false);
+  slots.GiveBack(kAda, slots.Take(kAda));
+  constexpr int kCallers = 10'000;
+  const size_t before = mallinfo2().uordblks;
+  for (int i = 0; i < kCallers; ++i) {
+    const SlotHolder caller = {std::to_string(i), Priority::kNormal};
+    slots.GiveBack(caller, slots.Take(caller));
+  }
+  EXPECT_LT(mallinfo2().uordblks, before + kCallers);
 }
 
 TEST(StateSlotsTest, HandsAStateOutAgain) {

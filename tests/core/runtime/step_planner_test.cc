@@ -289,6 +289,18 @@ TEST(StepPlannerTest, LowPriorityBesideDecodingStretchesStepsAsFarAsSaid) {
   }
 }
 
+TEST(StepPlannerTest, ReadingGoesOnHoweverSlowItIs) {
+  StepPlanner planner(Options());
+  Machine machine(1e-5, 1e-6, 1, 0);
+  Sequences sequences = Decoders(1);
+  Add(sequences, {.tokens = 10'000});
+  for (int i = 0; i < 100; ++i) {
+    const StepPlan plan = Step(planner, sequences);
+    planner.Observe(plan.rows, machine.Seconds(plan.rows));
+  }
+  EXPECT_GE(sequences[1]->tokens_read, 300);
+}
+
 TEST(StepPlannerTest, AMachineThatBecomesSlowerIsFollowed) {
   StepPlanner planner(Options());
   Sequences sequences = Decoders(8);
