@@ -24,6 +24,7 @@
 #include "server/process_metrics.h"
 #include "server/readiness.h"
 #include "server/stop_signals.h"
+#include "server/watchdog.h"
 
 namespace scanserve::server {
 namespace {
@@ -87,28 +88,6 @@ absl::StatusOr<std::unique_ptr<HttpServer>> OpenHttp(const ServerOptions& option
   return http;
 }
 
-// Reports NOT_SERVING while the engine is stuck.
-class Watchdog {
- public:
-  Watchdog(const Readiness& readiness, GrpcServer& server)
-      : readiness_(readiness), server_(server), task_(kEngineCheck, [this] { Look(); }) {}
-
- private:
-  void Look() {
-    const bool stuck = readiness_.stuck();
-    if (stuck == was_stuck_) return;
-    was_stuck_ = stuck;
-    server_.SetServing(!stuck);
-    if (stuck) LogError("the engine is stuck");
-    if (!stuck) LogWarning("the engine goes on");
-  }
-
-  const Readiness& readiness_;
-  GrpcServer& server_;
-  bool was_stuck_ = false;
-  PeriodicTask task_;
-};
-
 absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
   Lifecycle& lifecycle = parts.lifecycle;
   SCANSERVE_ASSIGN_OR_RETURN(const auto backend,
@@ -124,7 +103,7 @@ absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
   const absl::Cleanup stop_serving = [&readiness] { readiness.StopServing(); };
   LogInfo("serving", {{"listen", options.listen}, {"port", server->port()}});
   SCANSERVE_RETURN_IF_ERROR(WritePort(options.port_file, server->port()));
-  std::optional<Watchdog> watchdog(std::in_place, readiness, *server);
+  std::optional<Watchdog> watchdog(std::in_place, readiness, *server, kEngineCheck);
   lifecycle.WaitForStopRequest();
   watchdog.reset();
   readiness.Drain();

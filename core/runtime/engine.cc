@@ -1,5 +1,7 @@
 #include "core/runtime/engine.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -14,6 +16,9 @@
 
 namespace scanserve::runtime {
 namespace {
+
+// As `top -H` and debuggers show it.
+constexpr char kThreadName[] = "engine";
 
 EngineOptions WithDefaults(EngineOptions options) {
   if (options.threads == 0) {
@@ -59,7 +64,10 @@ EngineLoop::EngineLoop(const EngineOptions& options,
       slots_(model_->config, options.state_slots, options.poison_freed_state),
       parked_(options.park_bytes),
       prefixes_(model_->config, CacheOptions(options), options.prefix_block_tokens),
-      thread_([this] { Main(); }) {}
+      thread_([this] {
+        pthread_setname_np(pthread_self(), kThreadName);
+        Main();
+      }) {}
 
 EngineLoop::~EngineLoop() {
   CancelAll(absl::CancelledError("the server stops"));

@@ -53,6 +53,7 @@ class TestServer {
   StepGate& gate() { return gate_; }
   Backend& backend() { return *backend_; }
   Lifecycle& lifecycle() { return lifecycle_; }
+  GrpcServer& grpc_server() { return *server_; }
   const MetricRegistry& registry() const { return registry_; }
   int port() const { return server_->port(); }
   // Its own connection each time.
