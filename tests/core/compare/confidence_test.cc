@@ -24,6 +24,17 @@ TEST(ConfidenceTest, MixtureScaleIsOneNumberOfSeveralLibraries) {
   EXPECT_NEAR(MixtureScale(.05, 100), 12.60056, 5e-5);
 }
 
+// drconfseq R/asymptotic_confseq.R has the exact minimum too, by Lambert's W: rho^2 .0821197. What
+// the approximation costs is nothing that a reader of an interval would see.
+TEST(ConfidenceTest, MixtureScaleIsNearTheOneOfTheNarrowestInterval) {
+  const auto radius = [](double rho_squared) {
+    return AnytimeNormalRadius(100, .05, 1 / rho_squared);
+  };
+  EXPECT_LT(radius(.0821197), radius(.0821197 * (1 - 1e-5)));
+  EXPECT_LT(radius(.0821197), radius(.0821197 * (1 + 1e-5)));
+  EXPECT_NEAR(AnytimeNormalRadius(100, .05, MixtureScale(.05, 100)) / radius(.0821197), 1, 1e-4);
+}
+
 // confseq test/uniform_boundaries_unittest.cpp: variance 100, tuned to 100, boundary of the sum
 // 30.35209.
 TEST(ConfidenceTest, NormalRadiusIsTheBoundaryOfTheNormalMixture) {
@@ -63,7 +74,97 @@ TEST(ConfidenceTest, NormalRadiusGivesGrowthBooksSequentialIntervals) {
   ExpectRelativeInterval(ShareOf(3000, 1396), ShareOf(3461, 2422), 5000, .40098, .60675);
 }
 
-// The same file, the t test of GrowthBook: difference .29, interval .04538 to .53462.
+// A hundred units an arm: sums, sums of squares and of products of a metric's numerator and
+// denominator, "post", and of their values before the experiment, "pre", which adjust it.
+struct AdjustedRatio {
+  static constexpr double kUnits = 100;
+  struct Sums {
+    double sum;
+    double squares;
+  };
+  Sums post;
+  Sums post_over;
+  Sums pre;
+  Sums pre_over;
+  double post_pre;
+  double post_over_pre_over;
+  double pre_pre_over;
+  double post_post_over;
+  double post_pre_over;
+  double pre_post_over;
+
+  static double Covariance(double products, const Sums& a, const Sums& b) {
+    return (products - a.sum * b.sum / kUnits) / (kUnits - 1);
+  }
+  static double Variance(const Sums& a) { return Covariance(a.squares, a, a); }
+
+  double ratio() const { return post.sum / post_over.sum; }
+  double ratio_before() const { return pre.sum / pre_over.sum; }
+  // Of one unit's linearised ratios.
+  double variance() const {
+    const double r = ratio();
+    return (Variance(post) + r * r * Variance(post_over) -
+            2 * r * Covariance(post_post_over, post, post_over)) /
+           std::pow(post_over.sum / kUnits, 2);
+  }
+  double variance_before() const {
+    const double r = ratio_before();
+    return (Variance(pre) + r * r * Variance(pre_over) -
+            2 * r * Covariance(pre_pre_over, pre, pre_over)) /
+           std::pow(pre_over.sum / kUnits, 2);
+  }
+  double covariance() const {
+    const double now = ratio();
+    const double before = ratio_before();
+    return (Covariance(post_pre, post, pre) - before * Covariance(post_pre_over, post, pre_over) -
+            now * Covariance(pre_post_over, pre, post_over) +
+            now * before * Covariance(post_over_pre_over, post_over, pre_over)) /
+           (post_over.sum * pre_over.sum / kUnits / kUnits);
+  }
+};
+
+// The same file: fixed interval -.00841 to .00700, sequential one, tuned to 5,000, -.02063 to
+// .01923, of the relative difference -.0007.
+TEST(ConfidenceTest, BothRadiiGiveGrowthBooksIntervalsOfARatioMetric) {
+  const AdjustedRatio a = {{485.112236689623, 2715.484666118136},
+                           {679.9093275844917, 4939.424001640236},
+                           {192.59138069991536, 460.076026390857},
+                           {290.1398399750233, 920.9461385038898},
+                           1113.6215759318352,
+                           2130.9404074446747,
+                           634.239482353647,
+                           3602.146836776702,
+                           1559.2878434944676,
+                           1460.3181079276983};
+  const AdjustedRatio b = {{514.7757826608777, 2994.897482705013},
+                           {705.4090874383759, 5291.36604146392},
+                           {206.94157227402536, 514.2903702246757},
+                           {302.54389139107326, 994.4506208125663},
+                           1237.0953021125997,
+                           2292.081739775257,
+                           698.4173425817908,
+                           3918.1561431600717,
+                           1701.0287270040265,
+                           1604.0759503266522};
+  const double theta =
+      (a.covariance() + b.covariance()) / (a.variance_before() + b.variance_before());
+  const auto variance = [theta](const AdjustedRatio& arm) {
+    return (arm.variance() + theta * theta * arm.variance_before() - 2 * theta * arm.covariance()) /
+           AdjustedRatio::kUnits;
+  };
+  const double relative =
+      (b.ratio() - a.ratio() - theta * (b.ratio_before() - a.ratio_before())) / a.ratio();
+  const double error = std::sqrt(variance(a) + variance(b)) / a.ratio();
+  EXPECT_NEAR(relative, -.0007, 5e-6);
+  const double fixed = FixedRadius(199, .05) * error;
+  EXPECT_NEAR(relative - fixed, -.00841, 1e-5);
+  EXPECT_NEAR(relative + fixed, .00700, 1e-5);
+  const double sequential = AnytimeNormalRadius(200, .05, MixtureScale(.05, 5'000)) * error;
+  EXPECT_NEAR(relative - sequential, -.02063, 1e-5);
+  EXPECT_NEAR(relative + sequential, .01923, 1e-5);
+}
+
+// The same file, the t test of GrowthBook: difference .29, interval .04538 to .53462, p .02016.
 TEST(ConfidenceTest, FixedRadiusGivesGrowthBooksTTest) {
   const Arm a = MeanOf(3407, 1396.87, 52377.9767);
   const Arm b = MeanOf(3461, 2422.7, 134698.29);
@@ -71,10 +172,14 @@ TEST(ConfidenceTest, FixedRadiusGivesGrowthBooksTTest) {
   // Welch's degrees of freedom.
   const double freedom = std::pow(error, 4) / (std::pow(a.variance_of_mean, 2) / (a.n - 1) +
                                                std::pow(b.variance_of_mean, 2) / (b.n - 1));
-  const double half = FixedRadius(static_cast<int64_t>(freedom) + 1, .05) * error;
+  const auto n = static_cast<int64_t>(freedom) + 1;
+  const double half = FixedRadius(n, .05) * error;
   EXPECT_NEAR(b.mean - a.mean, .29, 5e-6);
   EXPECT_NEAR(b.mean - a.mean - half, .04538, 1e-5);
   EXPECT_NEAR(b.mean - a.mean + half, .53462, 1e-5);
+  // An interval at the level of p ends at 0.
+  EXPECT_LT(b.mean - a.mean - FixedRadius(n, .02015) * error, 0);
+  EXPECT_GT(b.mean - a.mean - FixedRadius(n, .02017) * error, 0);
 }
 
 // confseq test/uniform_boundaries_unittest.cpp: variance 100, tuned to 100, one-sided boundary of
