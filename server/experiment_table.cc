@@ -82,16 +82,26 @@ absl::Status ExperimentTable::Resume(const store::ExperimentRecord& record,
     }
     arms.push_back(*std::move(pinned));
   }
-  Statistics statistics(record.design);
-  const auto saved = store_.ReadStatistics(model_digest_, id);
-  if (saved.ok()) {
-    SCANSERVE_ASSIGN_OR_RETURN(statistics, Statistics::Restore(record.design, *saved));
-  } else if (!absl::IsNotFound(saved.status())) {
-    return saved.status();
+  absl::StatusOr<Statistics> statistics = ReadStatistics(record);
+  if (!statistics.ok()) {
+    return absl::Status(statistics.status().code(),
+                        absl::StrCat(store_.StatisticsPath(model_digest_, id), ": ",
+                                     statistics.status().message()));
   }
-  LogInfo("experiment goes on", {{"experiment", id}, {"units", statistics.sample_ratio().units()}});
-  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), std::move(statistics)));
+  LogInfo("experiment goes on",
+          {{"experiment", id}, {"units", statistics->sample_ratio().units()}});
+  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), *std::move(statistics)));
   return absl::OkStatus();
+}
+
+absl::StatusOr<Statistics> ExperimentTable::ReadStatistics(
+    const store::ExperimentRecord& record) const {
+  const auto saved = store_.ReadStatistics(model_digest_, record.design.id);
+  if (absl::IsNotFound(saved.status())) {
+    return absl::FailedPreconditionError("the statistics are gone");
+  }
+  SCANSERVE_RETURN_IF_ERROR(saved.status());
+  return Statistics::Restore(record.design, *saved);
 }
 
 std::shared_ptr<RunningExperiment> ExperimentTable::running() const {
@@ -132,8 +142,9 @@ absl::StatusOr<store::ExperimentRecord> ExperimentTable::Start(experiment::Desig
   base::MutexLock change(changes_);
   // One that a rule has ended may not be known to the store yet.
   SCANSERVE_RETURN_IF_ERROR(SaveRunning());
-  SCANSERVE_RETURN_IF_ERROR(store_.Create(model_digest_, record));
-  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), Statistics(record.design)));
+  Statistics statistics(record.design);
+  SCANSERVE_RETURN_IF_ERROR(store_.Create(model_digest_, record, statistics.Save()));
+  Swap(std::make_shared<RunningExperiment>(record, std::move(arms), std::move(statistics)));
   return record;
 }
 
@@ -161,13 +172,7 @@ absl::Status ExperimentTable::Read(absl::string_view id, const Reader& reader) {
   }
   if (id.empty()) return absl::NotFoundError("no experiment is running");
   SCANSERVE_ASSIGN_OR_RETURN(const store::ExperimentRecord record, store_.Find(model_digest_, id));
-  const auto saved = store_.ReadStatistics(model_digest_, id);
-  if (absl::IsNotFound(saved.status())) {
-    reader(record, Statistics(record.design));
-    return absl::OkStatus();
-  }
-  SCANSERVE_RETURN_IF_ERROR(saved.status());
-  const auto statistics = Statistics::Restore(record.design, *saved);
+  const auto statistics = ReadStatistics(record);
   if (!statistics.ok()) return InExperiment(id, statistics.status());
   reader(record, *statistics);
   return absl::OkStatus();

@@ -21,8 +21,9 @@ namespace scanserve::server {
 class ExperimentTable {
  public:
   // Goes on with the experiment that runs, from what was saved last. One whose order or adapter is
-  // not there any more ends (kArmLost). FAILED_PRECONDITION when its statistics are damaged or its
-  // rule of assignment is not known here. `store`, `scans` and `adapters` outlive the table.
+  // not there any more ends (kArmLost). FAILED_PRECONDITION when its statistics are damaged or
+  // gone, or its rule of assignment is not known here. `store`, `scans` and `adapters` outlive the
+  // table.
   static absl::StatusOr<std::unique_ptr<ExperimentTable>> Create(store::ExperimentCollection& store,
                                                                  std::string model_digest,
                                                                  const ScanSelector& scans,
@@ -61,6 +62,9 @@ class ExperimentTable {
 
   absl::Status Resume(const store::ExperimentRecord& record, const ScanSelector& scans,
                       const AdapterTable& adapters);
+  // FAILED_PRECONDITION when they are damaged or gone.
+  absl::StatusOr<experiment::Statistics> ReadStatistics(
+      const store::ExperimentRecord& record) const;
   absl::Status SaveRunning() ABSL_EXCLUSIVE_LOCKS_REQUIRED(changes_);
   void Swap(std::shared_ptr<RunningExperiment> running);
 

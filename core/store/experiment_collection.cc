@@ -45,9 +45,12 @@ absl::Status ExperimentCollection::CheckRoomFor(absl::string_view model_digest,
 }
 
 absl::Status ExperimentCollection::Create(absl::string_view model_digest,
-                                          const ExperimentRecord& record) {
+                                          const ExperimentRecord& record,
+                                          absl::string_view statistics) {
   base::MutexLock change(changes_);
   SCANSERVE_RETURN_IF_ERROR(CheckRoomFor(model_digest, record));
+  // First: a record without them is one that has lost them.
+  SCANSERVE_RETURN_IF_ERROR(folder_.WriteStatistics(model_digest, record.design.id, statistics));
   SCANSERVE_RETURN_IF_ERROR(folder_.WriteRecord(model_digest, record));
   Keep(model_digest, record);
   return absl::OkStatus();

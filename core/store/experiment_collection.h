@@ -29,9 +29,11 @@ class ExperimentCollection {
   // Once, before all else. Errors and `warnings` of ExperimentFolder::ReadAll.
   absl::Status Open(std::vector<std::string>& warnings);
 
-  // Keeps a new experiment of a model. ALREADY_EXISTS for an id that the model has had;
-  // FAILED_PRECONDITION while another one of it runs; INVALID_ARGUMENT past 1,000 of them.
-  absl::Status Create(absl::string_view model_digest, const ExperimentRecord& record);
+  // Keeps a new experiment of a model, and what it begins to count from. ALREADY_EXISTS for an id
+  // that the model has had; FAILED_PRECONDITION while another one of it runs; INVALID_ARGUMENT past
+  // 1,000 of them.
+  absl::Status Create(absl::string_view model_digest, const ExperimentRecord& record,
+                      absl::string_view statistics);
   // Keeps why it ended. NOT_FOUND; one that has ended stays as it is.
   absl::Status Stop(absl::string_view model_digest, absl::string_view id,
                     const experiment::Stop& stop);
@@ -46,9 +48,13 @@ class ExperimentCollection {
   // What a running experiment has counted so far: durable when it returns.
   absl::Status SaveStatistics(absl::string_view model_digest, absl::string_view id,
                               absl::string_view statistics) const;
-  // NOT_FOUND when none were saved.
+  // NOT_FOUND when the file is gone.
   absl::StatusOr<std::string> ReadStatistics(absl::string_view model_digest,
                                              absl::string_view id) const;
+  // For the operator, of their file.
+  std::string StatisticsPath(absl::string_view model_digest, absl::string_view id) const {
+    return folder_.StatisticsPath(model_digest, id);
+  }
 
  private:
   using Records = std::map<std::string, ExperimentRecord, std::less<>>;

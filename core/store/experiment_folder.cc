@@ -73,16 +73,20 @@ absl::Status ExperimentFolder::WriteRecord(absl::string_view model_digest,
                                 ExperimentToText(record));
 }
 
+std::string ExperimentFolder::StatisticsPath(absl::string_view model_digest,
+                                             absl::string_view id) const {
+  return absl::StrCat(folder_, "/", model_digest, "/", id, kStatisticsSuffix);
+}
+
 absl::Status ExperimentFolder::WriteStatistics(absl::string_view model_digest, absl::string_view id,
                                                absl::string_view statistics) const {
-  return base::WriteFileDurably(
-      absl::StrCat(folder_, "/", model_digest, "/", id, kStatisticsSuffix), statistics);
+  SCANSERVE_RETURN_IF_ERROR(MakeFolder(absl::StrCat(folder_, "/", model_digest)));
+  return base::WriteFileDurably(StatisticsPath(model_digest, id), statistics);
 }
 
 absl::StatusOr<std::string> ExperimentFolder::ReadStatistics(absl::string_view model_digest,
                                                              absl::string_view id) const {
-  return base::ReadFile(absl::StrCat(folder_, "/", model_digest, "/", id, kStatisticsSuffix),
-                        kMaxStatisticsBytes);
+  return base::ReadFile(StatisticsPath(model_digest, id), kMaxStatisticsBytes);
 }
 
 }  // namespace scanserve::store

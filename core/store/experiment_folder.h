@@ -26,6 +26,9 @@ class ExperimentFolder {
   // may be of an experiment that runs.
   absl::StatusOr<std::vector<Stored>> ReadAll(std::vector<std::string>& warnings) const;
 
+  // Of the file of an experiment's statistics.
+  std::string StatisticsPath(absl::string_view model_digest, absl::string_view id) const;
+
   // UNAVAILABLE when the disk refuses.
   absl::Status WriteRecord(absl::string_view model_digest, const ExperimentRecord& record) const;
   absl::Status WriteStatistics(absl::string_view model_digest, absl::string_view id,

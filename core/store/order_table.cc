@@ -164,11 +164,12 @@ absl::StatusOr<OrderTable::Removal> OrderTable::Take(
       removal.whole_name_ = false;
       continue;
     }
+    // It knows who uses it, where a request that does has no name.
+    SCANSERVE_RETURN_IF_ERROR(check_unused(entry.stored.record));
     if (!entry.loaded.expired()) {
       return absl::FailedPreconditionError(
           absl::StrCat(Described(entry.stored.record), " is in use"));
     }
-    SCANSERVE_RETURN_IF_ERROR(check_unused(entry.stored.record));
     ++removal.count_;
   }
   if (removal.count_ == 0) {

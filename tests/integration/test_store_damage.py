@@ -1,5 +1,7 @@
 """A byte that changes in the store is noticed, named, and never served."""
 
+from pathlib import Path
+
 import grpc
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from scanserve.v1 import scan_pb2 as scan_pb
 
 from conftest import ALL_ADAPTERS
 from repository import ADAPTERS
-from scanserve_client import CALL_SECONDS, adapter, refused, scan, setting
+from scanserve_client import (CALL_SECONDS, adapter, experiments_pb, refused, scan,
+                              setting)
 from server_process import failing_start
 
 STATUS = grpc.StatusCode
@@ -112,3 +115,72 @@ def test_rollback_works_after_a_restart(start_server, connect):
     after = client.greedy(PROMPT)
     assert after.started.in_force.scan == first.started.in_force.scan
     assert after.token_ids == first.token_ids
+
+
+def create_experiment(server, client):
+    client.upload("tour", FIRST)
+    arms = [experiments_pb.ExperimentArm(name="control", weight=1),
+            experiments_pb.ExperimentArm(name="tour", weight=1, scan=scan("tour"), shadow=10_000)]
+    client.experiments.CreateExperiment(experiments_pb.CreateExperimentRequest(
+        design=experiments_pb.ExperimentDesign(id="trial", arms=arms)), timeout=CALL_SECONDS)
+    for number in range(8):
+        client.greedy(PROMPT, tokens=2, unit_key=f"user-{number}")
+    (folder,) = (server.store / "experiments").iterdir()
+    return folder / "trial.json", folder / "trial.stats"
+
+
+def results(client):
+    request = experiments_pb.GetExperimentRequest(id="trial")
+    return client.experiments.GetExperiment(request, timeout=CALL_SECONDS).results
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def test_damage_to_an_experiment_that_runs_keeps_the_server_from_starting(start_server, connect):
+    server = start_server()
+    record, statistics = create_experiment(server, connect(server))
+    server.ask_to_stop()
+    assert server.wait() == 0
+    damages = [lambda path: flip(path, 0.3), lambda path: flip(path, 0.99), cut, empty]
+    for path, damage in [*((statistics, each) for each in [*damages, Path.unlink]),
+                         *((record, each) for each in damages)]:
+        intact = path.read_bytes()
+        damage(path)
+        run = failing_start("--store", str(server.store), "--listen", "127.0.0.1:0",
+                            "--http-listen", "127.0.0.1:0", "--log-level", "off")
+        assert run.returncode == 1 and run.stdout == ""
+        assert str(path) in run.stderr and run.stderr.count("\n") == 1, run.stderr
+        path.write_bytes(intact)
+    client = connect(start_server(store=server.store))
+    assert sum(arm.requests for arm in results(client).arms) == 8
+
+    # Who gives the experiment up removes both of its files.
+    server = start_server()
+    record, statistics = create_experiment(server, connect(server))
+    server.kill()
+    record.unlink()
+    statistics.unlink()
+    client = connect(start_server(store=server.store))
+    with refused(STATUS.NOT_FOUND, "trial"):
+        results(client)
+
+
+def test_damaged_statistics_of_an_experiment_that_has_ended_are_refused_alone(start_server,
+                                                                              connect):
+    server = start_server()
+    client = connect(server)
+    _, statistics = create_experiment(server, client)
+    client.experiments.StopExperiment(experiments_pb.StopExperimentRequest(id="trial"),
+                                      timeout=CALL_SECONDS)
+    server.kill()
+    flip(statistics, 0.5)
+    client = connect(start_server(store=server.store))
+    with refused(STATUS.FAILED_PRECONDITION, "experiment trial: the statistics are damaged"):
+        results(client)
+    assert client.greedy(PROMPT, tokens=2).started.in_force.arm == ""

@@ -61,7 +61,7 @@ class ExperimentCollectionTest : public StoreTestBase {
 
 TEST_F(ExperimentCollectionTest, ARestartKeepsEachFieldToTheBit) {
   const ExperimentRecord record = Record("trial");
-  ASSERT_TRUE(experiments().Create(kModel, record).ok());
+  ASSERT_TRUE(experiments().Create(kModel, record, "none").ok());
   Reopen();
   ExperimentRecord read = experiments().Find(kModel, "trial").value();
   EXPECT_EQ(read.design, record.design);
@@ -83,18 +83,18 @@ TEST_F(ExperimentCollectionTest, ARestartKeepsEachFieldToTheBit) {
 }
 
 TEST_F(ExperimentCollectionTest, OneRunsOfAModelAndIdsAreUsedOnce) {
-  ASSERT_TRUE(experiments().Create(kModel, Record("one")).ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(experiments().Create(kModel, Record("one"))));
-  EXPECT_TRUE(absl::IsFailedPrecondition(experiments().Create(kModel, Record("two"))));
-  EXPECT_TRUE(experiments().Create(kOtherModel, Record("one")).ok());
+  ASSERT_TRUE(experiments().Create(kModel, Record("one"), "none").ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(experiments().Create(kModel, Record("one"), "none")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(experiments().Create(kModel, Record("two"), "none")));
+  EXPECT_TRUE(experiments().Create(kOtherModel, Record("one"), "none").ok());
   ASSERT_TRUE(experiments().Stop(kModel, "one", Guardrail()).ok());
-  EXPECT_TRUE(experiments().Create(kModel, Record("two")).ok());
+  EXPECT_TRUE(experiments().Create(kModel, Record("two"), "none").ok());
   EXPECT_EQ(experiments().List(kModel).size(), 2u);
   EXPECT_TRUE(absl::IsNotFound(experiments().Stop(kModel, "three", Guardrail())));
 }
 
 TEST_F(ExperimentCollectionTest, WhatEndedItFirstStays) {
-  ASSERT_TRUE(experiments().Create(kModel, Record("one")).ok());
+  ASSERT_TRUE(experiments().Create(kModel, Record("one"), "none").ok());
   ASSERT_TRUE(experiments().Stop(kModel, "one", Guardrail()).ok());
   experiment::Stop later;
   ASSERT_TRUE(experiments().Stop(kModel, "one", later).ok());
@@ -102,27 +102,41 @@ TEST_F(ExperimentCollectionTest, WhatEndedItFirstStays) {
 }
 
 TEST_F(ExperimentCollectionTest, AnOrderCannotBeDeletedWhileAnExperimentOfAnyModelRuns) {
-  ASSERT_TRUE(experiments().Create(kOtherModel, Record("trial")).ok());
+  ASSERT_TRUE(experiments().Create(kOtherModel, Record("trial"), "none").ok());
   Reopen();
-  const absl::Status deleted = store_->Delete("tour", 0).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(deleted));
-  EXPECT_THAT(deleted.message(), HasSubstr("experiment trial"));
+  {
+    // As the experiment's arm does while it runs.
+    const auto held = store_->Load({"tour", 0, ""});
+    const absl::Status deleted = store_->Delete("tour", 0).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(deleted));
+    EXPECT_EQ(deleted.message(), "order tour version 1 is in experiment trial, which is running");
+  }
   ASSERT_TRUE(experiments().Stop(kOtherModel, "trial", Guardrail()).ok());
   EXPECT_TRUE(store_->Delete("tour", 0).ok());
 }
 
 TEST_F(ExperimentCollectionTest, KeepsWhatWasSavedLast) {
-  ASSERT_TRUE(experiments().Create(kModel, Record("trial")).ok());
-  EXPECT_TRUE(absl::IsNotFound(experiments().ReadStatistics(kModel, "trial").status()));
+  ASSERT_TRUE(experiments().Create(kModel, Record("trial"), "none").ok());
+  EXPECT_EQ(experiments().ReadStatistics(kModel, "trial").value(), "none");
   const std::string saved("a\0b", 3);
   ASSERT_TRUE(experiments().SaveStatistics(kModel, "trial", "older").ok());
   ASSERT_TRUE(experiments().SaveStatistics(kModel, "trial", saved).ok());
   Reopen();
   EXPECT_EQ(experiments().ReadStatistics(kModel, "trial").value(), saved);
+  EXPECT_TRUE(absl::IsNotFound(experiments().ReadStatistics(kModel, "other").status()));
+}
+
+// The id of an old one, whose statistics must stay.
+TEST_F(ExperimentCollectionTest, WhatIsNotCreatedChangesNoFile) {
+  ASSERT_TRUE(experiments().Create(kModel, Record("one"), "first").ok());
+  EXPECT_FALSE(experiments().Create(kModel, Record("one"), "second").ok());
+  EXPECT_FALSE(experiments().Create(kModel, Record("two"), "second").ok());
+  EXPECT_EQ(experiments().ReadStatistics(kModel, "one").value(), "first");
+  EXPECT_FALSE(Exists("experiments/" + kModel + "/two.stats"));
 }
 
 TEST_F(ExperimentCollectionTest, ADamagedRecordKeepsTheStoreFromOpening) {
-  ASSERT_TRUE(experiments().Create(kModel, Record("trial")).ok());
+  ASSERT_TRUE(experiments().Create(kModel, Record("trial"), "none").ok());
   const std::string path = "experiments/" + kModel + "/trial.json";
   const std::string text = FileContent(path);
   for (const char* member : {"format", "id", "salt", "arms", "exposure", "margin", "alpha",
@@ -138,7 +152,7 @@ TEST_F(ExperimentCollectionTest, ADamagedRecordKeepsTheStoreFromOpening) {
 }
 
 TEST_F(ExperimentCollectionTest, RemovesWhatInterruptedWritesLeftAndWarnsOfStrangeFiles) {
-  ASSERT_TRUE(experiments().Create(kModel, Record("trial")).ok());
+  ASSERT_TRUE(experiments().Create(kModel, Record("trial"), "none").ok());
   const std::string folder = "experiments/" + kModel;
   WriteFile(folder + "/trial.json.tmp~", "half");
   WriteFile(folder + "/notes.txt", "");
