@@ -304,6 +304,7 @@ void CompareRun::QueueTotals() {
   }
   totals.set_end(end_);
   totals.set_dropped_documents(dropped_);
+  AddBootstrap(*comparison_, options_.alpha, totals);
   times_.AddTo(totals, options_.alpha);
   *totals.mutable_total_time() = DurationToProto(now - call_.arrived());
 }

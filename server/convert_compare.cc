@@ -1,13 +1,20 @@
 #include "server/convert_compare.h"
 
 #include <limits>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "core/compare/bootstrap.h"
 #include "server/convert_time.h"
 
 namespace scanserve::server {
 namespace {
+
+constexpr int64_t kBootstrapDraws = 2'000;
+// With more of them all intervals agree.
+constexpr int64_t kMostBootstrapClusters = 1'000;
+constexpr uint64_t kBootstrapSeed = 1;
 
 // NaN is in no range.
 absl::Status CheckDouble(absl::string_view field, double value, double low, double high) {
@@ -123,6 +130,17 @@ v1::CompareEstimate EstimateToProto(const compare::PairedComparison& comparison,
   }
   if (with_verdict) AddVerdict(comparison, look, proto);
   return proto;
+}
+
+void AddBootstrap(const compare::PairedComparison& comparison, double alpha,
+                  v1::CompareTotals& totals) {
+  const std::vector<compare::PairedCluster>& clusters = comparison.state().clusters;
+  if (clusters.empty() || comparison.clusters() > kMostBootstrapClusters) return;
+  const compare::Interval interval = compare::BcaInterval(
+      clusters, compare::BootstrapRatios(clusters, kBootstrapDraws, kBootstrapSeed), alpha);
+  if (!interval.bounded()) return;
+  totals.set_bootstrap_low(interval.low);
+  totals.set_bootstrap_high(interval.high);
 }
 
 v1::FirstVerdict FirstVerdictToProto(const compare::FirstVerdict& first) {

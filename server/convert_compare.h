@@ -22,6 +22,9 @@ absl::StatusOr<ScoringRules> CompareRulesFromProto(const v1::CompareSettings& pr
 // Without a verdict unless `with_verdict`.
 v1::CompareEstimate EstimateToProto(const compare::PairedComparison& comparison,
                                     const compare::ComparisonLook& look, bool with_verdict);
+// The second opinion on its difference, where there is one. Takes some milliseconds at most.
+void AddBootstrap(const compare::PairedComparison& comparison, double alpha,
+                  v1::CompareTotals& totals);
 v1::FirstVerdict FirstVerdictToProto(const compare::FirstVerdict& first);
 
 }  // namespace scanserve::server

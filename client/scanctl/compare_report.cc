@@ -66,6 +66,12 @@ std::string ObservationsText(const v1::CompareEstimate& estimate) {
                          estimate.effective_observations(), estimate.differing_observations());
 }
 
+std::string BootstrapText(const v1::CompareTotals& totals) {
+  return absl::StrCat(DifferenceText(totals.bootstrap_low()), " to ",
+                      DifferenceText(totals.bootstrap_high()),
+                      " by BCa bootstrap; decides nothing");
+}
+
 std::string EndText(const Comparison& comparison) {
   const v1::CompareTotals& totals = comparison.totals;
   std::string text =
@@ -170,6 +176,9 @@ Fields CompareFindings(const Comparison& comparison) {
   if (estimate.observations() == 0) return fields;
   fields.emplace_back(
       "difference", DifferenceText(estimate.difference()) + IntervalText(estimate) + " nats/token");
+  if (comparison.totals.has_bootstrap_low()) {
+    fields.emplace_back("second opinion", BootstrapText(comparison.totals));
+  }
   fields.emplace_back("perplexity ratio", RatioText(estimate));
   fields.emplace_back("equivalent", EquivalentWithinText(estimate));
   fields.emplace_back("by document", MeanText(estimate));

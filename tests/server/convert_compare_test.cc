@@ -100,5 +100,23 @@ TEST(ConvertCompareTest, IdenticalArmsHaveNoInterval) {
   EXPECT_FALSE(proto.has_low());
 }
 
+TEST(ConvertCompareTest, TotalsCarryTheBootstrapOfUpToAThousandObservations) {
+  const auto totals_of = [](const compare::PairedComparison& comparison, double alpha) {
+    v1::CompareTotals totals;
+    AddBootstrap(comparison, alpha, totals);
+    return totals;
+  };
+  const v1::CompareTotals totals = totals_of(Comparison(100, 1), .05);
+  // Deviation .05 of the clusters' means, over 10.
+  EXPECT_NEAR(totals.bootstrap_low(), .15 - 1.96 * .005, .001);
+  EXPECT_NEAR(totals.bootstrap_high(), .15 + 1.96 * .005, .001);
+  EXPECT_LT(totals_of(Comparison(100, 1), .5).bootstrap_high(), totals.bootstrap_high());
+  EXPECT_TRUE(totals_of(Comparison(1'000, 1), .05).has_bootstrap_low());
+  for (const int none : {0, 1, 1'001}) {
+    EXPECT_FALSE(totals_of(Comparison(none, 1), .05).has_bootstrap_low()) << none;
+  }
+  EXPECT_FALSE(totals.has_estimate());
+}
+
 }  // namespace
 }  // namespace scanserve::server

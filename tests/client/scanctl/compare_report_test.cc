@@ -63,6 +63,16 @@ TEST(CompareReportTest, ShowsTheArmsTheFiguresAndTheVerdict) {
   EXPECT_THAT(report, HasSubstr("causal     1,000,000        4.0000        4.0150  +0.01500\n"));
   EXPECT_THAT(report, Not(HasSubstr("disagree")));
   EXPECT_THAT(report, Not(HasSubstr("first verdict")));
+  EXPECT_THAT(report, Not(HasSubstr("second opinion")));
+}
+
+TEST(CompareReportTest, ShowsTheSecondOpinionAsOne) {
+  Comparison comparison = Worse();
+  comparison.totals.set_bootstrap_low(-.001);
+  comparison.totals.set_bootstrap_high(.02);
+  EXPECT_THAT(Report(comparison), HasSubstr("second opinion    -0.00100 to +0.02000 by BCa "
+                                            "bootstrap; decides nothing\n"));
+  EXPECT_THAT(VerdictSentence(comparison), HasSubstr("worse"));
 }
 
 TEST(CompareReportTest, FitsIntoEightyColumns) {
@@ -71,6 +81,7 @@ TEST(CompareReportTest, FitsIntoEightyColumns) {
   comparison.totals.mutable_estimate()->set_contradiction(true);
   comparison.totals.set_end(v1::COMPARE_END_VERDICT);
   comparison.totals.mutable_first_verdict()->set_verdict(v1::COMPARE_VERDICT_BETTER);
+  comparison.totals.set_bootstrap_low(.01);
   comparison.started.set_no_verdict_reason("x");
   std::istringstream report(Report(comparison));
   for (std::string line; std::getline(report, line);) EXPECT_LE(line.size(), 80) << line;
