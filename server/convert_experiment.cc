@@ -176,6 +176,27 @@ v1::MetricEstimate MetricEstimateToProto(const Statistics& statistics, size_t ar
   return proto;
 }
 
+v1::Drift DriftToProto(const experiment::AnswerDrift& drift, double alpha) {
+  const experiment::DriftCounts& counts = drift.counts();
+  const compare::RatioEstimate estimate = drift.estimate();
+  v1::Drift proto;
+  proto.set_answers(counts.answers);
+  proto.set_scored(counts.scored);
+  proto.set_dropped_queue_full(counts.dropped.queue_full);
+  proto.set_dropped_unscorable(counts.dropped.unscorable);
+  proto.set_dropped_failed(counts.dropped.failed);
+  proto.set_units(estimate.clusters);
+  proto.set_tokens(static_cast<int64_t>(estimate.tokens));
+  if (estimate.clusters == 0) return proto;
+  proto.set_nats_per_token(estimate.ratio);
+  proto.set_other_choices(static_cast<double>(counts.other_choices) / estimate.tokens);
+  const compare::Interval interval = experiment::AnswerDrift::AnytimeInterval(estimate, alpha);
+  if (!interval.bounded()) return proto;
+  proto.set_low(interval.low);
+  proto.set_high(interval.high);
+  return proto;
+}
+
 v1::ShadowResults ShadowResultsToProto(const Statistics& statistics, size_t arm) {
   const experiment::ShadowScores& shadow = statistics.shadow(arm);
   const experiment::ShadowCounts& counts = shadow.counts();
@@ -183,9 +204,9 @@ v1::ShadowResults ShadowResultsToProto(const Statistics& statistics, size_t arm)
   proto.set_eligible(counts.eligible);
   proto.set_sampled(counts.sampled);
   proto.set_scored(counts.scored);
-  proto.set_dropped_queue_full(counts.queue_full);
-  proto.set_dropped_unscorable(counts.unscorable);
-  proto.set_dropped_failed(counts.failed);
+  proto.set_dropped_queue_full(counts.dropped.queue_full);
+  proto.set_dropped_unscorable(counts.dropped.unscorable);
+  proto.set_dropped_failed(counts.dropped.failed);
   proto.set_no_verdict_reason(statistics.NoVerdictReason(arm));
   const bool with_verdict = proto.no_verdict_reason().empty();
   *proto.mutable_estimate() =
@@ -193,6 +214,10 @@ v1::ShadowResults ShadowResultsToProto(const Statistics& statistics, size_t arm)
   if (with_verdict && shadow.comparison().first_verdict()) {
     *proto.mutable_first_verdict() = FirstVerdictToProto(*shadow.comparison().first_verdict());
   }
+  const experiment::PairDrift& drift = statistics.drift(arm);
+  const double alpha = statistics.design().alpha_of_arm();
+  *proto.mutable_drift_of_control() = DriftToProto(drift.of_control, alpha);
+  *proto.mutable_drift_of_arm() = DriftToProto(drift.of_arm, alpha);
   return proto;
 }
 

@@ -72,6 +72,28 @@ void RunningExperiment::AddPaired(size_t arm, const experiment::UnitKey& unit,
   stop_ = statistics_.AddPaired(arm, unit, cluster, absl::Now());
 }
 
+void RunningExperiment::ChangeDrift(size_t arm, size_t writer,
+                                    absl::FunctionRef<void(experiment::AnswerDrift&)> change) {
+  base::MutexLock lock(mutex_);
+  if (stop_) return;
+  unsaved_ = true;
+  experiment::PairDrift& drift = statistics_.drift(arm);
+  change(writer == 0 ? drift.of_control : drift.of_arm);
+}
+
+void RunningExperiment::CountAnswer(size_t arm, size_t writer) {
+  ChangeDrift(arm, writer, [](experiment::AnswerDrift& drift) { drift.CountAnswer(); });
+}
+
+void RunningExperiment::CountAnswerDropped(size_t arm, size_t writer, experiment::ShadowDrop drop) {
+  ChangeDrift(arm, writer, [drop](experiment::AnswerDrift& drift) { drift.CountDropped(drop); });
+}
+
+void RunningExperiment::AddAnswer(size_t arm, size_t writer, const experiment::UnitKey& unit,
+                                  const experiment::AnswerPair& answer) {
+  ChangeDrift(arm, writer, [&](experiment::AnswerDrift& drift) { drift.Add(unit, answer); });
+}
+
 void RunningExperiment::End(const experiment::Stop& stop) {
   base::MutexLock lock(mutex_);
   if (stop_) return;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "core/base/mutex.h"
 #include "core/experiment/assignment.h"
@@ -64,6 +65,13 @@ class RunningExperiment : public std::enable_shared_from_this<RunningExperiment>
   void AddPaired(size_t arm, const experiment::UnitKey& unit,
                  const compare::PairedCluster& cluster);
 
+  // The same of an answer that the control or `arm`, whichever `writer` is, wrote; counts it when
+  // it is taken up, dropped and scored.
+  void CountAnswer(size_t arm, size_t writer);
+  void CountAnswerDropped(size_t arm, size_t writer, experiment::ShadowDrop drop);
+  void AddAnswer(size_t arm, size_t writer, const experiment::UnitKey& unit,
+                 const experiment::AnswerPair& answer);
+
   // Ends it, unless it has ended.
   void End(const experiment::Stop& stop);
   // Ends it when its time is up.
@@ -78,6 +86,10 @@ class RunningExperiment : public std::enable_shared_from_this<RunningExperiment>
   void MarkUnsaved();
 
  private:
+  // Lets `change` have what `writer` wrote, unless the experiment has ended.
+  void ChangeDrift(size_t arm, size_t writer,
+                   absl::FunctionRef<void(experiment::AnswerDrift&)> change);
+
   const store::ExperimentRecord record_;
   const std::vector<PinnedArm> arms_;
   const experiment::Assignment assignment_;

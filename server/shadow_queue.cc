@@ -16,6 +16,7 @@ namespace {
 using experiment::ShadowDrop;
 using Targets = std::vector<runtime::ScoredTokens::Target>;
 
+// Of prompts, and of answers.
 constexpr size_t kWaitingTasks = 256;
 constexpr int64_t kWaitingTokens = 1'000'000;
 // Between looks at an engine that is busy.
@@ -43,7 +44,20 @@ absl::StatusOr<Targets> Collect(runtime::RequestStream& stream) {
   }
 }
 
+int64_t OtherChoices(const Targets& one, const Targets& two) {
+  int64_t count = 0;
+  for (size_t i = 0; i < std::min(one.size(), two.size()); ++i) {
+    count += one[i].likeliest != two[i].likeliest;
+  }
+  return count;
+}
+
 }  // namespace
+
+int64_t ShadowQueue::Task::tokens() const {
+  const size_t tokens = request->prompt.size() + (answer == nullptr ? 0 : answer->size());
+  return static_cast<int64_t>(tokens);
+}
 
 ShadowQueue::ShadowQueue(runtime::Engine& engine, const RequestLimits& limits)
     : engine_(engine), limits_(limits), thread_([this] { Run(); }) {}
@@ -56,30 +70,56 @@ ShadowQueue::~ShadowQueue() {
     changed_.NotifyAll();
   }
   thread_.join();
-  for (const Task& task : tasks_) {
-    task.ticket->experiment->CountDropped(task.arm, ShadowDrop::kFailed);
+  for (const Lane* lane : {&prompts_, &answers_}) {
+    for (const Task& task : lane->tasks) Drop(task, ShadowDrop::kFailed);
   }
 }
 
-void ShadowQueue::Offer(const std::shared_ptr<const ArmTicket>& ticket,
-                        const std::string& request_id, const std::vector<int32_t>& prompt) {
-  std::shared_ptr<const std::vector<int32_t>> shared;
-  for (const size_t arm : ticket->experiment->Sample(request_id)) {
-    if (shared == nullptr) shared = std::make_shared<const std::vector<int32_t>>(prompt);
-    Task task = {ticket, arm, absl::StrCat(request_id, "-shadow"), shared};
-    if (!IsScorable(task)) {
-      ticket->experiment->CountDropped(arm, ShadowDrop::kUnscorable);
-      continue;
-    }
-    const auto tokens = static_cast<int64_t>(prompt.size());
-    base::MutexLock lock(mutex_);
-    if (tasks_.size() < kWaitingTasks && waiting_tokens_ + tokens <= kWaitingTokens) {
-      waiting_tokens_ += tokens;
-      tasks_.push_back(std::move(task));
-      changed_.NotifyAll();
-    } else {
-      ticket->experiment->CountDropped(arm, ShadowDrop::kQueueFull);
-    }
+std::shared_ptr<const ShadowedRequest> ShadowQueue::Offer(
+    const std::shared_ptr<const ArmTicket>& ticket, const std::string& request_id,
+    const std::vector<int32_t>& prompt) {
+  std::vector<size_t> arms = ticket->experiment->Sample(request_id);
+  if (arms.empty()) return nullptr;
+  auto request = std::make_shared<const ShadowedRequest>(
+      ShadowedRequest{ticket, request_id, prompt, std::move(arms)});
+  for (const size_t arm : request->arms) Enqueue({request, arm, nullptr});
+  return request;
+}
+
+void ShadowQueue::OfferAnswer(const std::shared_ptr<const ShadowedRequest>& request,
+                              std::vector<int32_t> answer) {
+  const auto shared = std::make_shared<const std::vector<int32_t>>(std::move(answer));
+  for (const size_t arm : request->arms) {
+    Task task = {request, arm, shared};
+    if (task.writer() != 0 && task.writer() != arm) continue;
+    task.experiment().CountAnswer(arm, task.writer());
+    Enqueue(std::move(task));
+  }
+}
+
+ShadowQueue::Lane& ShadowQueue::LaneOf(const Task& task) {
+  return task.answer == nullptr ? prompts_ : answers_;
+}
+
+void ShadowQueue::Enqueue(Task task) {
+  if (!IsScorable(task)) return Drop(task, ShadowDrop::kUnscorable);
+  const int64_t tokens = task.tokens();
+  base::MutexLock lock(mutex_);
+  Lane& lane = LaneOf(task);
+  if (lane.tasks.size() < kWaitingTasks && lane.tokens + tokens <= kWaitingTokens) {
+    lane.tokens += tokens;
+    lane.tasks.push_back(std::move(task));
+    changed_.NotifyAll();
+  } else {
+    Drop(task, ShadowDrop::kQueueFull);
+  }
+}
+
+void ShadowQueue::Drop(const Task& task, ShadowDrop drop) {
+  if (task.answer == nullptr) {
+    task.experiment().CountDropped(task.arm, drop);
+  } else {
+    task.experiment().CountAnswerDropped(task.arm, task.writer(), drop);
   }
 }
 
@@ -90,71 +130,87 @@ void ShadowQueue::MakeWay() {
 }
 
 bool ShadowQueue::IsScorable(const Task& task) const {
-  const std::vector<PinnedArm>& arms = task.ticket->experiment->arms();
+  const std::vector<PinnedArm>& arms = task.experiment().arms();
   const int64_t most =
       std::min(MaxTokens(limits_, arms.front()), MaxTokens(limits_, arms[task.arm]));
-  const auto tokens = static_cast<int64_t>(task.prompt->size());
-  return tokens >= 2 && tokens <= most;
+  return task.tokens() >= 2 && task.tokens() <= most;
 }
 
 void ShadowQueue::Run() {
   while (const std::optional<Task> task = Await()) {
-    RunningExperiment& experiment = *task->ticket->experiment;
     // Of an experiment that has ended nothing is counted any more.
-    if (!experiment.stop()) {
-      const absl::StatusOr<compare::PairedCluster> cluster = ScorePair(*task);
-      if (absl::IsCancelled(cluster.status())) continue;
-      if (cluster.ok()) {
-        experiment.AddPaired(task->arm, task->ticket->unit, *cluster);
-      } else {
-        LogWarning("shadow failed", {{"id", task->id},
-                                     {"experiment", task->ticket->experiment_id()},
-                                     {"message", std::string(cluster.status().message())}});
-        experiment.CountDropped(task->arm, ShadowDrop::kFailed);
+    if (!task->experiment().stop()) {
+      const absl::Status scored = ScorePair(*task);
+      if (absl::IsCancelled(scored)) continue;
+      if (!scored.ok()) {
+        LogWarning("shadow failed", {{"id", task->request->id},
+                                     {"experiment", task->request->ticket->experiment_id()},
+                                     {"message", std::string(scored.message())}});
+        Drop(*task, ShadowDrop::kFailed);
       }
     }
-    PopFront();
+    PopFront(*task);
   }
 }
 
 std::optional<ShadowQueue::Task> ShadowQueue::Await() {
   base::MutexLock lock(mutex_);
   for (;;) {
-    while (!stopping_ && tasks_.empty()) changed_.Wait(mutex_);
+    while (!stopping_ && prompts_.tasks.empty() && answers_.tasks.empty()) changed_.Wait(mutex_);
     if (stopping_) return std::nullopt;
     disturbed_ = false;
-    if (IsIdle(engine_.stats())) return tasks_.front();
+    if (IsIdle(engine_.stats())) {
+      return prompts_.tasks.empty() ? answers_.tasks.front() : prompts_.tasks.front();
+    }
     changed_.WaitUntil(mutex_, absl::Now() + kBusyWait);
   }
 }
 
-void ShadowQueue::PopFront() {
+void ShadowQueue::PopFront(const Task& task) {
   base::MutexLock lock(mutex_);
-  waiting_tokens_ -= static_cast<int64_t>(tasks_.front().prompt->size());
-  tasks_.pop_front();
+  Lane& lane = LaneOf(task);
+  lane.tokens -= task.tokens();
+  lane.tasks.pop_front();
 }
 
-absl::StatusOr<compare::PairedCluster> ShadowQueue::ScorePair(const Task& task) {
-  const std::vector<PinnedArm>& arms = task.ticket->experiment->arms();
-  SCANSERVE_ASSIGN_OR_RETURN(Targets control, Score(task, arms.front()));
-  SCANSERVE_ASSIGN_OR_RETURN(const Targets challenger, Score(task, arms[task.arm]));
+absl::Status ShadowQueue::ScorePair(const Task& task) {
+  // An answer's first arm is the one that wrote it.
+  const size_t first = task.answer == nullptr ? 0 : task.writer();
+  const size_t second = first == 0 ? task.arm : 0;
+  SCANSERVE_ASSIGN_OR_RETURN(Targets one, Score(task, first));
+  SCANSERVE_ASSIGN_OR_RETURN(const Targets two, Score(task, second));
+  const int64_t other_choices = OtherChoices(one, two);
   DocumentPair pair(/*b_first=*/false);
-  pair.AddFirst(std::move(control));
-  SCANSERVE_RETURN_IF_ERROR(pair.AddSecond(challenger));
+  pair.AddFirst(std::move(one));
+  SCANSERVE_RETURN_IF_ERROR(pair.AddSecond(two));
   SCANSERVE_RETURN_IF_ERROR(pair.End());
-  return pair.cluster();
+  const experiment::UnitKey& unit = task.request->ticket->unit;
+  if (task.answer == nullptr) {
+    task.experiment().AddPaired(task.arm, unit, pair.cluster());
+  } else {
+    task.experiment().AddAnswer(task.arm, task.writer(), unit, {pair.cluster(), other_choices});
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Targets> ShadowQueue::Score(const Task& task, const PinnedArm& arm) {
+absl::StatusOr<Targets> ShadowQueue::Score(const Task& task, size_t arm) {
+  const PinnedArm& pinned = task.experiment().arms()[arm];
   runtime::ScoreRequest request;
-  request.basics.id = task.id;
+  request.basics.id = absl::StrCat(task.request->id, "-shadow");
   request.basics.priority = runtime::Priority::kLow;
-  request.basics.scan = arm.scan->applied;
-  request.basics.adapter = arm.adapter;
+  request.basics.scan = pinned.scan->applied;
+  request.basics.adapter = pinned.adapter;
   request.basics.use_prefix_cache = false;
-  request.tokens = *task.prompt;
+  request.tokens = task.request->prompt;
   request.mode = runtime::PerplexityMode::kContinuation;
-  request.prefix_tokens = static_cast<int64_t>(task.prompt->size()) / 2;
+  request.prefix_tokens = static_cast<int64_t>(task.request->prompt.size());
+  if (task.answer == nullptr) {
+    request.prefix_tokens /= 2;
+  } else {
+    // Read as it was when it was written.
+    request.tokens.insert(request.tokens.end(), task.answer->begin(), task.answer->end());
+    request.likeliest = true;
+  }
   request.per_token = true;
   SCANSERVE_ASSIGN_OR_RETURN(const auto stream, Begin(std::move(request)));
   absl::StatusOr<Targets> targets = Collect(*stream);

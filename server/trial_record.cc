@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <variant>
 
-#include "server/shadow_queue.h"
-
 namespace scanserve::server {
 
 using experiment::Metric;
@@ -20,7 +18,8 @@ void TrialRecord::Begin(Backend& backend, const std::shared_ptr<const ArmTicket>
   outcome_.prompt_tokens = static_cast<int64_t>(prompt.size());
   ticket_->experiment->Expose(*ticket_);
   if (!submitted.ok()) return End(submitted);
-  backend.shadows().Offer(ticket_, call.id(), prompt);
+  shadows_ = &backend.shadows();
+  shadowed_ = shadows_->Offer(ticket_, call.id(), prompt);
 }
 
 void TrialRecord::Take(const runtime::Event& event) {
@@ -28,6 +27,9 @@ void TrialRecord::Take(const runtime::Event& event) {
   if (const auto* finished = std::get_if<runtime::Finished>(&event)) {
     outcome_.generated_tokens += finished->generated_tokens;
     longest_answer_ = std::max(longest_answer_, finished->generated_tokens);
+  } else if (const auto* delta = std::get_if<runtime::Delta>(&event)) {
+    if (shadowed_ == nullptr || delta->choice != 0) return;
+    answer_.insert(answer_.end(), delta->tokens.begin(), delta->tokens.end());
   } else if (const auto* ended = std::get_if<runtime::Ended>(&event)) {
     if (ended->status.ok() && longest_answer_ > 0) {
       const auto latency = [this](Metric metric) -> auto& {
@@ -51,6 +53,7 @@ void TrialRecord::End(const absl::Status& status) {
     outcome_.end = Outcome::End::kError;
   }
   ticket_->experiment->Record(*ticket_, outcome_);
+  if (status.ok() && !answer_.empty()) shadows_->OfferAnswer(shadowed_, std::move(answer_));
   ticket_ = nullptr;
 }
 

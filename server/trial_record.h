@@ -9,6 +9,7 @@
 #include "server/backend.h"
 #include "server/call.h"
 #include "server/running_experiment.h"
+#include "server/shadow_queue.h"
 
 namespace scanserve::server {
 
@@ -25,6 +26,10 @@ class TrialRecord {
   void End(const absl::Status& status);
 
   std::shared_ptr<const ArmTicket> ticket_;
+  // Set while its answer is wanted.
+  ShadowQueue* shadows_ = nullptr;
+  std::shared_ptr<const ShadowedRequest> shadowed_;
+  std::vector<int32_t> answer_;
   experiment::Outcome outcome_;
   // Tokens of the longest of its answers.
   int64_t longest_answer_ = 0;

@@ -123,6 +123,41 @@ std::string ShadowFields(const v1::ArmResults& arm, bool colour) {
   return LayoutFields(fields, colour);
 }
 
+void AddDrift(const std::string& writer, const std::string& other, const v1::Drift& drift,
+              Table& table) {
+  if (drift.answers() == 0) return;
+  const bool scored = drift.scored() > 0;
+  table.AddRow({writer, other,
+                absl::StrCat(WithThousands(drift.scored()), " of ", WithThousands(drift.answers())),
+                scored ? absl::StrFormat("%+.5f", drift.nats_per_token()) : "-",
+                drift.has_low() ? absl::StrFormat("%+.5f to %+.5f", drift.low(), drift.high())
+                                : "too few units",
+                scored ? Percent(drift.other_choices()) : "-"});
+}
+
+// With a word of what it means, since there is no verdict on it.
+std::string DriftText(const v1::ExperimentResults& results, int width, bool colour) {
+  Table table({{"answers of"},
+               {"under"},
+               {"scored", Alignment::kRight},
+               {"drift", Alignment::kRight},
+               {"interval"},
+               {"differ", Alignment::kRight}});
+  const std::string& control = results.arms(0).name();
+  bool any = false;
+  for (const v1::ArmResults& arm : results.arms()) {
+    const v1::ShadowResults& shadow = arm.shadow();
+    AddDrift(control, arm.name(), shadow.drift_of_control(), table);
+    AddDrift(arm.name(), control, shadow.drift_of_arm(), table);
+    any |= shadow.drift_of_control().answers() + shadow.drift_of_arm().answers() > 0;
+  }
+  if (!any) return "";
+  return absl::StrCat("\n", table.Layout(width, colour),
+                      "drift: nats/token that answers cost the other arm more than their writer;\n"
+                      "differ: tokens at which the likeliest is not the same under both arms.\n"
+                      "Each arm likes its own text best: this is a distance, not a verdict.\n");
+}
+
 Fields Summary(const v1::GetExperimentResponse& response) {
   const v1::Experiment& experiment = response.experiment();
   const v1::SampleRatio& ratio = response.results().sample_ratio();
@@ -164,7 +199,7 @@ std::string ExperimentReport(const v1::GetExperimentResponse& response, int widt
   for (const v1::ArmResults& arm : response.results().arms()) {
     if (arm.has_shadow()) absl::StrAppend(&text, "\n", ShadowFields(arm, colour));
   }
-  return text;
+  return absl::StrCat(text, DriftText(response.results(), width, colour));
 }
 
 }  // namespace scanserve::client

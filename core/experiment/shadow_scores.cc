@@ -33,7 +33,7 @@ std::optional<compare::FirstVerdict> ReadFirstVerdict(base::ByteReader& reader) 
 }  // namespace
 
 bool ShadowCounts::covered() const {
-  const auto to_score = static_cast<double>(scored + queue_full + failed);
+  const auto to_score = static_cast<double>(scored + dropped.queue_full + dropped.failed);
   return static_cast<double>(scored) >= kCoverage * to_score;
 }
 
@@ -43,20 +43,6 @@ ShadowScores::ShadowScores(const Design& design)
 void ShadowScores::CountEligible(bool sampled) {
   ++counts_.eligible;
   counts_.sampled += sampled;
-}
-
-void ShadowScores::CountDropped(ShadowDrop drop) {
-  switch (drop) {
-    case ShadowDrop::kQueueFull:
-      ++counts_.queue_full;
-      return;
-    case ShadowDrop::kUnscorable:
-      ++counts_.unscorable;
-      return;
-    case ShadowDrop::kFailed:
-      ++counts_.failed;
-      return;
-  }
 }
 
 std::optional<compare::ComparisonLook> ShadowScores::Add(const UnitKey& unit,
@@ -83,8 +69,9 @@ compare::ComparisonLook ShadowScores::Peek(absl::Time now) const {
 }
 
 void ShadowScores::Write(base::ByteWriter& writer) const {
-  for (const int64_t count : {counts_.eligible, counts_.sampled, counts_.scored, counts_.queue_full,
-                              counts_.unscorable, counts_.failed}) {
+  for (const int64_t count :
+       {counts_.eligible, counts_.sampled, counts_.scored, counts_.dropped.queue_full,
+        counts_.dropped.unscorable, counts_.dropped.failed}) {
     writer.PutU64(static_cast<uint64_t>(count));
   }
   const compare::PairedComparison::State& state = comparison_.state();
@@ -103,8 +90,9 @@ void ShadowScores::Write(base::ByteWriter& writer) const {
 }
 
 bool ShadowScores::Read(base::ByteReader& reader) {
-  for (int64_t* count : {&counts_.eligible, &counts_.sampled, &counts_.scored, &counts_.queue_full,
-                         &counts_.unscorable, &counts_.failed}) {
+  for (int64_t* count :
+       {&counts_.eligible, &counts_.sampled, &counts_.scored, &counts_.dropped.queue_full,
+        &counts_.dropped.unscorable, &counts_.dropped.failed}) {
     *count = static_cast<int64_t>(reader.U64());
   }
   compare::PairedComparison::State state;

@@ -11,24 +11,16 @@
 #include "core/base/byte_codec.h"
 #include "core/compare/paired_comparison.h"
 #include "core/experiment/design.h"
+#include "core/experiment/shadow_drop.h"
 #include "core/experiment/unit_table.h"
 
 namespace scanserve::experiment {
-
-// Why a request that its hash has chosen was not scored.
-enum class ShadowDrop {
-  kQueueFull,
-  kUnscorable,  // its length, whatever the load: that does not count against the coverage
-  kFailed,
-};
 
 struct ShadowCounts {
   int64_t eligible = 0;
   int64_t sampled = 0;
   int64_t scored = 0;
-  int64_t queue_full = 0;
-  int64_t unscorable = 0;
-  int64_t failed = 0;
+  DropCounts dropped;
 
   // Enough of those that were to be scored: what is dropped under load is not like the rest.
   bool covered() const;
@@ -42,7 +34,7 @@ class ShadowScores {
 
   // Of each request that takes part.
   void CountEligible(bool sampled);
-  void CountDropped(ShadowDrop drop);
+  void CountDropped(ShadowDrop drop) { counts_.dropped.Count(drop); }
   // Differences are arm - control. Requests must come in the order in which they arrived. What can
   // be said now, when a look is due.
   std::optional<compare::ComparisonLook> Add(const UnitKey& unit,

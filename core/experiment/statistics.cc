@@ -9,7 +9,7 @@
 namespace scanserve::experiment {
 namespace {
 
-constexpr absl::string_view kMagic = "scanserve.experiment.1";
+constexpr absl::string_view kMagic = "scanserve.experiment.2";
 constexpr size_t kDigestBytes = 64;
 // As compare::PairedComparison: a look takes time in proportion to the units.
 constexpr int64_t kLooksAtEach = 1'000;
@@ -26,7 +26,8 @@ std::vector<int64_t> WeightsOf(const Design& design) {
 Statistics::Statistics(Design design)
     : design_(std::move(design)),
       ratio_(WeightsOf(design_)),
-      shadows_(design_.arms.size(), ShadowScores(design_)) {}
+      shadows_(design_.arms.size(), ShadowScores(design_)),
+      drifts_(design_.arms.size()) {}
 
 // ---- What comes in.
 
@@ -178,6 +179,10 @@ std::string Statistics::Save() const {
   writer.PutDouble(ratio_.saved().min_p);
   units_.Write(writer);
   for (const ShadowScores& shadow : shadows_) shadow.Write(writer);
+  for (const PairDrift& drift : drifts_) {
+    drift.of_control.Write(writer);
+    drift.of_arm.Write(writer);
+  }
   const std::string digest = base::Sha256Hex(writer.data());
   writer.PutBytes(digest);
   return writer.Take();
@@ -203,6 +208,9 @@ absl::StatusOr<Statistics> Statistics::Restore(Design design, absl::string_view 
   statistics.ratio_ = SampleRatio(WeightsOf(statistics.design_), std::move(ratio));
   for (ShadowScores& shadow : statistics.shadows_) {
     if (!shadow.Read(reader)) return damaged;
+  }
+  for (PairDrift& drift : statistics.drifts_) {
+    if (!drift.of_control.Read(reader) || !drift.of_arm.Read(reader)) return damaged;
   }
   if (!reader.complete()) return damaged;
   return statistics;

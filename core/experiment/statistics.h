@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "core/experiment/answer_drift.h"
 #include "core/experiment/arm_difference.h"
 #include "core/experiment/design.h"
 #include "core/experiment/sample_ratio.h"
@@ -46,6 +47,10 @@ class Statistics {
   std::optional<Stop> AddPaired(size_t arm, const UnitKey& unit,
                                 const compare::PairedCluster& cluster, absl::Time now);
 
+  // What the control and `arm`, which has a shadow, answered. Nothing above reads it.
+  PairDrift& drift(size_t arm) { return drifts_[arm]; }
+  const PairDrift& drift(size_t arm) const { return drifts_[arm]; }
+
   std::optional<Stop> CheckTime(absl::Time created, absl::Time now) const;
 
   const Design& design() const { return design_; }
@@ -72,6 +77,7 @@ class Statistics {
   UnitTable units_;
   // One for each arm; the control's stays empty.
   std::vector<ShadowScores> shadows_;
+  std::vector<PairDrift> drifts_;
   int64_t recorded_ = 0;
   int64_t last_look_ = 0;
 };

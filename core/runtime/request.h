@@ -83,6 +83,8 @@ struct ScoreRequest {
   // kContinuation: tokens of the prompt pass, at least 1.
   int64_t prefix_tokens = 0;
   bool per_token = false;
+  // Says of each target which token was the likeliest in its place.
+  bool likeliest = false;
 };
 
 enum class HiddenStateKind { kMixerInput, kLayerOutput, kFinalNorm };
@@ -164,6 +166,8 @@ struct ScoredTokens {
     int32_t token;
     float nll;  // nats
     order::TargetClass target_class;
+    // Only when asked for.
+    int32_t likeliest = -1;
   };
   std::vector<Target> targets;
 };

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/ops/log_softmax.h"
+#include "core/runtime/likeliest.h"
 
 namespace scanserve::runtime {
 
@@ -41,6 +42,7 @@ void ScoreJob::Finish() {
 
 Reading ScoreJob::BeginWindow() {
   nlls_.assign(static_cast<size_t>(window_->begin + window_->length - window_->first_target), 0);
+  likeliest_.assign(request_.likeliest ? nlls_.size() : 0, -1);
   rest_is_read_ = window_->prompt_length == window_->length;
   Reading reading = PromptReading(request_.basics.scan, model_.config.num_layers, request_.tokens,
                                   window_->begin, window_->prompt_length);
@@ -76,8 +78,13 @@ bool ScoreJob::WantsLogits(int64_t position) const {
 void ScoreJob::OnLogits(int64_t position, absl::Span<const float> logits) {
   const int64_t target = position + 1;
   const auto token = static_cast<size_t>(request_.tokens[static_cast<size_t>(target)]);
-  nlls_[static_cast<size_t>(target - window_->first_target)] =
-      static_cast<float>(ops::LogSumExp(logits) - static_cast<double>(logits[token]));
+  const auto index = static_cast<size_t>(target - window_->first_target);
+  nlls_[index] = static_cast<float>(ops::LogSumExp(logits) - static_cast<double>(logits[token]));
+  if (!request_.likeliest) return;
+  // Of its own: other positions come at the same time.
+  std::vector<Candidate> found;
+  FindLikeliest(logits, 1, found);
+  if (!found.empty()) likeliest_[index] = found.front().token;
 }
 
 void ScoreJob::EndWindow() {
@@ -87,7 +94,8 @@ void ScoreJob::EndWindow() {
     const auto in_window = static_cast<size_t>(position - window_->begin);
     const ScoredTokens::Target target = {
         position, request_.tokens[static_cast<size_t>(position)], nlls_[i],
-        classes_.empty() ? order::TargetClass::kCausal : classes_[in_window - 1]};
+        classes_.empty() ? order::TargetClass::kCausal : classes_[in_window - 1],
+        likeliest_.empty() ? -1 : likeliest_[i]};
     AddTarget(target);
     if (request_.per_token) scored.targets.push_back(target);
   }

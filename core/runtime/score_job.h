@@ -41,6 +41,8 @@ class ScoreJob : public Job {
   bool rest_is_read_ = true;
   // Of the window's targets, from first_target on.
   std::vector<float> nlls_;
+  // Likewise, when they are asked for.
+  std::vector<int32_t> likeliest_;
   // Of the window's tokens but the first; empty when all are causal.
   std::vector<order::TargetClass> classes_;
   DocumentScore score_;

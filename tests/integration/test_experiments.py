@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from command_line import ok, scanctl
 from deadline import wait_until
-from scanserve_client import CALL_SECONDS, IDENTITY, Client, experiments_pb, npy_bytes
+from scanserve_client import (CALL_SECONDS, IDENTITY, Client, experiments_pb, inference_pb,
+                              npy_bytes, scan)
 
 CREATE = ("experiments", "create", "trial", "--arm", "control:9,order=identity", "--arm",
           "tour:1,order=tour,shadow=100", "--salt", "0123", "--max-time", "24h",
@@ -51,7 +52,8 @@ def ask(client, number, **fields):
 
 def all_scored(client):
     shadow = results(client).results.arms[1].shadow
-    return shadow.scored == shadow.sampled
+    drifts = (shadow.drift_of_control, shadow.drift_of_arm)
+    return shadow.scored == shadow.sampled and all(each.scored == each.answers for each in drifts)
 
 
 @pytest.fixture
@@ -125,6 +127,39 @@ def test_shadows_are_what_compare_says_of_the_same_prompts(running, connect, tmp
     assert math.isclose(shadow.estimate.difference, total / tokens, rel_tol=1e-9)
 
 
+def test_drift_is_what_perplexity_says_of_the_answers(running, connect):
+    client = connect(running)
+    settings = {"control": IDENTITY, "tour": scan("tour")}
+    expected = {name: [] for name in settings}
+    # Sampled as they are distributed, so that this is a divergence.
+    for number in range(24):
+        prompt = client.tokenize(PROMPTS[number % 2])
+        answer = client.generate(prompt, max_new_tokens=16, seed=number, unit_key=f"user-{number}",
+                                 ignore_eos=True, temperature=1, top_p=1, top_k=0, do_sample=True)
+        writer = answer.started.in_force.arm
+        other = next(name for name in settings if name != writer)
+        nlls = {name: client.score([("", prompt + answer.token_ids)], scan=settings[name],
+                                   mode=inference_pb.PERPLEXITY_MODE_CONTINUATION,
+                                   prefix_tokens=len(prompt)).totals.scores.all
+                for name in settings}
+        assert nlls[writer].tokens == len(answer.token_ids) == 16
+        expected[writer].append(nlls[other].nll - nlls[writer].nll)
+    wait_until(lambda: all_scored(client), "the shadows")
+    shown = json.loads(ok(scanctl(running, "experiments", "show", "--json")))["results"]
+    shadow = shown["arms"][1]["shadow"]
+    for name, member in (("control", "drift_of_control"), ("tour", "drift_of_arm")):
+        drift = shadow[member]
+        assert drift["answers"] == drift["units"] == len(expected[name]) > 0
+        assert drift["tokens"] == 16 * len(expected[name])
+        assert math.isclose(drift["nats_per_token"], sum(expected[name]) / drift["tokens"],
+                            rel_tol=1e-9)
+        assert 0 < drift["other_choices"] < 1
+    assert shadow["drift_of_control"]["nats_per_token"] > 0
+    text = ok(scanctl(running, "experiments", "show"))
+    assert f"{shadow['drift_of_control']['nats_per_token']:+.5f}" in text
+    assert "not a verdict" in text
+
+
 def test_a_stop_keeps_all_and_a_crash_loses_what_was_not_saved(start_server, connect):
     first = start_server()
     client = connect(first)
@@ -160,7 +195,8 @@ def test_scanctl_lists_shows_and_stops(running, connect):
     assert "arm control" in shown and "sample ratio" in shown and "prompts scored" in shown
     refused = scanctl(running, "experiments", "create", "other", "--arm", "a:1", "--arm", "b:1")
     assert refused.returncode == 1 and "experiment trial is running" in refused.stderr
-    assert "is in" in scanctl(running, "orders", "delete", "tour").stderr
+    assert "is in experiment trial, which is running" in scanctl(
+        running, "orders", "delete", "tour").stderr
     assert ok(scanctl(running, "experiments", "stop", "trial")).startswith("trial ended: request")
     assert ask(client, 1).started.in_force.arm == ""
     assert "ended: request" in ok(scanctl(running, "experiments", "list"))

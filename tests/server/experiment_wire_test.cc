@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,6 +116,39 @@ class ExperimentTest : public testing::Test {
     return request;
   }
   std::string ArmOf(const std::string& unit) { return InForceOf(RequestOf(unit)).arm(); }
+
+  // Of the second arm: nothing waits for its shadow.
+  bool AllScored() {
+    const v1::ShadowResults shadow = Get().results().arms(1).shadow();
+    return shadow.scored() == shadow.sampled() &&
+           shadow.drift_of_control().scored() == shadow.drift_of_control().answers() &&
+           shadow.drift_of_arm().scored() == shadow.drift_of_arm().answers();
+  }
+
+  // The mean over the tokens of `answer`, which follows `prompt`, as ComputePerplexity has it.
+  double NllOf(const std::vector<int32_t>& prompt, const std::vector<int32_t>& answer,
+               const v1::ScanChoice& scan) {
+    grpc::ClientContext context;
+    const auto stream = inference_->ComputePerplexity(&context);
+    v1::ComputePerplexityRequest request;
+    v1::PerplexitySettings& settings = *request.mutable_settings();
+    settings.set_mode(v1::PERPLEXITY_MODE_CONTINUATION);
+    settings.set_prefix_tokens(static_cast<int64_t>(prompt.size()));
+    *settings.mutable_scan() = scan;
+    stream->Write(request);
+    v1::TokenIds& ids = *request.mutable_document()->mutable_content()->mutable_token_ids();
+    ids.mutable_ids()->Assign(prompt.begin(), prompt.end());
+    for (const int32_t token : answer) ids.add_ids(token);
+    stream->Write(request);
+    stream->WritesDone();
+    v1::ComputePerplexityResponse response;
+    double nll = 0;
+    while (stream->Read(&response)) {
+      if (response.has_totals()) nll = response.totals().scores().all().nll();
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+    return nll / static_cast<double>(answer.size());
+  }
 
   std::string folder_;
   v1::ExperimentDesign design_;
@@ -265,6 +299,7 @@ TEST_F(ExperimentTest, WhatRunsInAnExperimentCannotBeDeleted) {
   EXPECT_EQ(order.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(adapter.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(adapter.error_message(), HasSubstr("experiment trial"));
+  EXPECT_THAT(order.error_message(), HasSubstr("experiment trial"));
   ASSERT_TRUE(Stop("trial").ok());
   std::tie(order, adapter) = delete_both();
   EXPECT_TRUE(order.ok()) << order.error_message();
@@ -307,14 +342,14 @@ TEST_F(ExperimentTest, SurvivesARestartToTheBit) {
   ASSERT_TRUE(Create().ok());
   std::vector<std::string> arms;
   for (int i = 0; i < 12; ++i) arms.push_back(ArmOf(UnitName(i)));
-  const auto scored = [this] {
-    const v1::ShadowResults shadow = Get().results().arms(1).shadow();
-    return shadow.scored() == shadow.sampled();
-  };
-  while (!scored()) {
+  while (!AllScored()) {
   }
   const v1::GetExperimentResponse before = Get();
   EXPECT_EQ(before.results().arms(1).shadow().estimate().observations(), 12);
+  EXPECT_EQ(before.results().arms(1).shadow().drift_of_control().units(),
+            before.results().arms(0).units());
+  EXPECT_EQ(before.results().arms(1).shadow().drift_of_arm().units(),
+            before.results().arms(1).units());
   Start();
   EXPECT_EQ(Get().SerializeAsString(), before.SerializeAsString());
   for (int i = 0; i < 12; ++i) EXPECT_EQ(ArmOf(UnitName(i)), arms[static_cast<size_t>(i)]);
@@ -405,6 +440,126 @@ TEST_F(ExperimentTest, AShadowChangesNoAnswerAndComparesWhatCompareWould) {
   EXPECT_EQ(shadow.estimate().difference(), difference);
   EXPECT_EQ(shadow.estimate().tokens(), tokens);
   EXPECT_NE(difference, 0);
+}
+
+// A third arm has no part in the pair.
+TEST_F(ExperimentTest, DriftIsWhatPerplexityUnderBothArmsSaysOfTheAnswers) {
+  design_.mutable_arms(1)->set_shadow(10'000);
+  AddArm("other", 1)->mutable_scan()->mutable_identity();
+  ASSERT_TRUE(Create().ok());
+  v1::GenerateRequest request = GreedyRequest(12);
+  const std::vector<int32_t> prompt = {70, 71, 72, 300, 301, 74, 75, 302};
+  request.mutable_prompt()->mutable_token_ids()->mutable_ids()->Assign(prompt.begin(),
+                                                                       prompt.end());
+  std::map<std::string, std::vector<int32_t>> answers;
+  std::map<std::string, int> requests;
+  for (int i = 0; i < 15; ++i) {
+    request.set_unit_key(UnitName(i));
+    const GenerateResult result = Generate(*inference_, request);
+    answers[result.started.in_force().arm()] = result.token_ids;
+    ++requests[result.started.in_force().arm()];
+  }
+  ASSERT_EQ(requests.size(), 3u);
+  while (!AllScored()) {
+  }
+  const v1::ShadowResults shadow = Get().results().arms(1).shadow();
+  EXPECT_EQ(shadow.scored(), 15);
+  const auto expect_drift = [&](const v1::Drift& drift, const std::string& writer, int wrote) {
+    EXPECT_EQ(drift.answers(), requests[writer]);
+    EXPECT_EQ(drift.units(), requests[writer]);
+    EXPECT_EQ(drift.tokens(), 12 * requests[writer]);
+    const double expected = NllOf(prompt, answers[writer], design_.arms(1 - wrote).scan()) -
+                            NllOf(prompt, answers[writer], design_.arms(wrote).scan());
+    EXPECT_NEAR(drift.nats_per_token(), expected, 1e-9) << writer;
+    EXPECT_GT(expected, 0);
+    EXPECT_GT(drift.other_choices(), 0);
+    EXPECT_LE(drift.other_choices(), 1);
+    // Too few units.
+    EXPECT_FALSE(drift.has_low());
+  };
+  expect_drift(shadow.drift_of_control(), "control", 0);
+  expect_drift(shadow.drift_of_arm(), "swaps", 1);
+}
+
+TEST_F(ExperimentTest, DriftIsOfTheFirstAnswerOfRequestsThatEndWell) {
+  design_.mutable_arms(1)->set_weight(0);
+  design_.mutable_arms(1)->set_shadow(10'000);
+  ASSERT_TRUE(Create().ok());
+  v1::GenerateRequest request = RequestOf("ann");
+  request.mutable_sampling()->set_n(3);
+  ASSERT_TRUE(Generate(*inference_, request).status.ok());
+  request.mutable_sampling()->set_n(1);
+  // Nothing is written, only read.
+  request.set_prompt_logprobs(true);
+  request.mutable_sampling()->set_max_new_tokens(0);
+  ASSERT_TRUE(Generate(*inference_, request).status.ok());
+  {
+    grpc::ClientContext context;
+    request.set_prompt_logprobs(false);
+    request.mutable_sampling()->set_max_new_tokens(1'000);
+    const auto reader = inference_->Generate(&context, request);
+    v1::GenerateResponse response;
+    while (reader->Read(&response) && !response.has_delta()) {
+    }
+    context.TryCancel();
+    while (reader->Read(&response)) {
+    }
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  while (Get().results().arms(0).requests() < 3 || !AllScored()) {
+  }
+  EXPECT_EQ(Get().results().arms(0).cancelled(), 1);
+  const v1::Drift drift = Get().results().arms(1).shadow().drift_of_control();
+  EXPECT_EQ(drift.answers(), 1);
+  EXPECT_EQ(drift.tokens(), 3);
+}
+
+// Of prompts too short to be scored, by an arm whose answers differ: rules that would stop at once
+// if the drift were a difference of prompts.
+TEST_F(ExperimentTest, NoVerdictComesOfAnswers) {
+  v1::ExperimentArm& other = *design_.mutable_arms(1);
+  other.set_weight(0);
+  other.set_shadow(10'000);
+  other.mutable_scan()->mutable_identity();
+  other.mutable_adapter()->mutable_ref()->set_name("kjv");
+  design_.mutable_stop()->set_verdict(true);
+  v1::Guardrail& guardrail = *design_.add_guardrails();
+  guardrail.set_metric(v1::EXPERIMENT_METRIC_PERPLEXITY);
+  ASSERT_TRUE(Create().ok());
+  v1::GenerateRequest request = GreedyRequest(2);
+  for (int i = 0; i < 110; ++i) {
+    request.mutable_prompt()->mutable_token_ids()->clear_ids();
+    request.mutable_prompt()->mutable_token_ids()->add_ids(300 + i);
+    request.set_unit_key(UnitName(i));
+    ASSERT_TRUE(Generate(*inference_, request).status.ok());
+  }
+  while (Get().results().arms(1).shadow().drift_of_control().scored() < 110) {
+  }
+  const v1::GetExperimentResponse response = Get();
+  EXPECT_FALSE(response.experiment().has_stop());
+  const v1::ShadowResults shadow = response.results().arms(1).shadow();
+  EXPECT_GT(shadow.drift_of_control().low(), 0);
+  EXPECT_EQ(shadow.dropped_unscorable(), 110);
+  EXPECT_EQ(shadow.estimate().observations(), 0);
+  EXPECT_EQ(shadow.estimate().verdict(), v1::COMPARE_VERDICT_UNDECIDED);
+  EXPECT_FALSE(shadow.has_first_verdict());
+  EXPECT_EQ(shadow.no_verdict_reason(), "");
+}
+
+TEST_F(ExperimentTest, DriftFromAnArmThatServesTheSameIsZero) {
+  *design_.mutable_arms(1)->mutable_scan() = design_.arms(0).scan();
+  design_.mutable_arms(1)->set_shadow(10'000);
+  ASSERT_TRUE(Create().ok());
+  for (int i = 0; i < 12; ++i) ArmOf(UnitName(i));
+  while (!AllScored()) {
+  }
+  const v1::ShadowResults shadow = Get().results().arms(1).shadow();
+  for (const v1::Drift& drift : {shadow.drift_of_control(), shadow.drift_of_arm()}) {
+    EXPECT_GT(drift.scored(), 0);
+    EXPECT_EQ(drift.nats_per_token(), 0);
+    EXPECT_EQ(drift.other_choices(), 0);
+    EXPECT_FALSE(drift.has_low());
+  }
 }
 
 // The engine stands still with a request in it, so that shadows wait.

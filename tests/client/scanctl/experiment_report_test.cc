@@ -95,6 +95,27 @@ TEST(ExperimentReportTest, ShowsPairedScoresWithTheVerdictOrWhatItWaitsFor) {
   EXPECT_THAT(Report(response), HasSubstr("none: too few"));
 }
 
+TEST(ExperimentReportTest, ShowsTheDriftOfAnswersBesideTheVerdictAndNotAsOne) {
+  v1::GetExperimentResponse response = Running();
+  v1::ShadowResults& shadow = *response.mutable_results()->mutable_arms(1)->mutable_shadow();
+  EXPECT_THAT(Report(response), Not(HasSubstr("drift")));
+  v1::Drift& drift = *shadow.mutable_drift_of_arm();
+  drift.set_answers(1'200);
+  EXPECT_THAT(Report(response), HasSubstr("tour        control  0 of 1,200      -  too few units"));
+  drift.set_scored(1'100);
+  drift.set_nats_per_token(.0123);
+  drift.set_low(.01);
+  drift.set_high(.0146);
+  drift.set_other_choices(.042);
+  const std::string report = Report(response);
+  EXPECT_THAT(report, HasSubstr("tour        control  1,100 of 1,200  +0.01230  "
+                                "+0.01000 to +0.01460   4.2 %"));
+  EXPECT_THAT(report, HasSubstr("not a verdict"));
+  EXPECT_THAT(report, Not(HasSubstr("control     tour")));
+  std::istringstream lines(report);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+}
+
 TEST(ExperimentReportTest, SaysWhyItEnded) {
   v1::Experiment experiment;
   EXPECT_EQ(ExperimentStateText(experiment), "running");

@@ -47,7 +47,7 @@ TEST(ShadowScoresTest, APromptWithoutScoredTokensIsUnscorable) {
   ShadowScores scores(ShadowDesign());
   EXPECT_FALSE(scores.Add(Key(0), {}, absl::UnixEpoch()).has_value());
   EXPECT_EQ(scores.counts().scored, 0);
-  EXPECT_EQ(scores.counts().unscorable, 1);
+  EXPECT_EQ(scores.counts().dropped.unscorable, 1);
 }
 
 TEST(ShadowScoresTest, PeekingLeavesNoTrace) {

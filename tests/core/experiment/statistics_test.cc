@@ -227,12 +227,18 @@ TEST(StatisticsTest, GoOnAfterARestartToTheBit) {
       EXPECT_FALSE(statistics->Record(unit, outcome, kNow).has_value());
       statistics->CountEligible(1, true);
       EXPECT_FALSE(statistics->AddPaired(1, unit, cluster, kNow).has_value());
+      PairDrift& drift = statistics->drift(1);
+      (i % 3 == 0 ? drift.of_control : drift.of_arm).Add(unit, {cluster, i % 2});
     }
   }
   EXPECT_EQ(straight.Save(), restarted.Save());
   EXPECT_EQ(straight.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low,
             restarted.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low);
   EXPECT_EQ(straight.sample_ratio().min_p(), restarted.sample_ratio().min_p());
+  EXPECT_EQ(restarted.drift(1).of_control.counts().scored, 134);
+  EXPECT_EQ(restarted.drift(1).of_arm.counts().scored, 266);
+  EXPECT_EQ(straight.drift(1).of_arm.estimate().jackknife_error,
+            restarted.drift(1).of_arm.estimate().jackknife_error);
 }
 
 TEST(StatisticsTest, RestoreNothingThatWasAlteredOrIsOfAnotherDesign) {

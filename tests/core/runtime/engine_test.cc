@@ -270,5 +270,40 @@ TEST(EngineTest, SaysWhyNothingWasScored) {
   EXPECT_EQ(answer.score->unscored_reason, "the document has 1 tokens, the prefix takes 4");
 }
 
+// A greedy answer is made of the likeliest tokens, under an order too. Threads share its targets.
+TEST(EngineTest, SaysTheLikeliestTokenOfEachTargetWhenAsked) {
+  constexpr size_t kPrompt = 12;
+  constexpr size_t kAnswer = 90;
+  EngineOptions options = Poisoned();
+  options.threads = 4;
+  // Every id of it may be sampled.
+  const auto model = LoadModel("tests/golden/checkpoints/odd_inner");
+  const auto engine = Engine::Create(options, model);
+  std::mt19937 random(5);
+  GenerateRequest generation =
+      Generation(RandomTokens(*model, kPrompt, random), static_cast<int32_t>(kAnswer));
+  generation.sampling.temperature = 0;
+  generation.basics.scan.order = RandomOrder(20, random);
+  const Answer answer = Collect(*Submit(*engine, generation));
+  ASSERT_EQ(answer.tokens.size(), kAnswer);
+  ScoreRequest request;
+  request.basics.scan = generation.basics.scan;
+  request.tokens = generation.prompt;
+  request.tokens.insert(request.tokens.end(), answer.tokens.begin(), answer.tokens.end());
+  // One that is not the likeliest: said is what is, whatever the text has.
+  request.tokens.back() = (request.tokens.back() + 1) % 40;
+  request.mode = PerplexityMode::kContinuation;
+  request.prefix_tokens = static_cast<int64_t>(kPrompt);
+  request.per_token = true;
+  for (const bool asked : {true, false, true}) {
+    request.likeliest = asked;
+    const auto targets = Collect(*Submit(*engine, request)).targets;
+    ASSERT_EQ(targets.size(), kAnswer);
+    for (size_t i = 0; i < kAnswer; ++i) {
+      EXPECT_EQ(targets[i].likeliest, asked ? answer.tokens[i] : -1) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace scanserve::runtime
