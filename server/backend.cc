@@ -33,6 +33,13 @@ ops::LinearFactory MakeLinear(const ServerOptions& options) {
   return ops::MakeTorchLinear;
 }
 
+absl::Status CheckModelDigest(const ServerOptions& options, const std::string& digest) {
+  if (options.model_digest.empty() || options.model_digest == digest) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("--model-digest ", options.model_digest, ": ",
+                                                    options.model_folder, " has the digest ",
+                                                    digest));
+}
+
 absl::Status CheckAdapterRoot(const std::string& folder) {
   if (folder.empty()) return absl::OkStatus();
   const absl::Status opened = base::ConfinedFolder::Open(folder).status();
@@ -105,6 +112,7 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
                            {"weight_bytes", model.weight_bytes},
                            {"kernels", std::string(ops::KernelTargetName())},
                            {"seconds", absl::ToDoubleSeconds(absl::Now() - begin)}});
+  SCANSERVE_RETURN_IF_ERROR(CheckModelDigest(options, model.digest));
   SCANSERVE_ASSIGN_OR_RETURN(backend->store_, OpenStore(options.store_folder));
   SCANSERVE_ASSIGN_OR_RETURN(
       backend->adapters_,

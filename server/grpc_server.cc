@@ -4,14 +4,10 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_credentials_options.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,16 +15,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/base/status_macros.h"
-#include "server/auth_processor.h"
 #include "server/break_connections.h"
 #include "server/listen_probe.h"
 #include "server/log.h"
+#include "server/only_plugin.h"
+#include "server/port_credentials.h"
 #include "server/services.h"
 
 namespace scanserve::server {
 namespace {
 
-constexpr char kReflectionPlugin[] = "proto_server_reflection";
 constexpr const char* kServices[] = {
     "scanserve.v1.InferenceService", "scanserve.v1.ScanOrderService", "scanserve.v1.AdapterService",
     "scanserve.v1.ExperimentService", "scanserve.v1.MonitoringService"};
@@ -38,24 +34,10 @@ constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kMaxSyncThreads = 16;
 // What a call takes to end after its time is over.
 constexpr absl::Duration kAgeGrace = absl::Seconds(5);
-// How often gRPC looks for other certificates.
-constexpr unsigned int kCertificateSeconds = 1;
 constexpr int kPingMilliseconds = 30'000;
 constexpr int kPingTimeoutMilliseconds = 10'000;
 // Clients may ping every 10 s; what arrives a little early is no offence.
 constexpr int kMinClientPingMilliseconds = 9'000;
-
-// Linking the reflection library registers it with every server; this takes it out again.
-class WithoutReflection final : public grpc::ServerBuilderOption {
- public:
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->erase(
-        std::remove_if(plugins->begin(), plugins->end(),
-                       [](const auto& plugin) { return plugin->name() == kReflectionPlugin; }),
-        plugins->end());
-  }
-};
 
 void LogFromGrpc(gpr_log_func_args* args) {
   if (args->severity == GPR_LOG_SEVERITY_ERROR) LogWarning("grpc", {{"message", args->message}});
@@ -91,29 +73,10 @@ void SetArguments(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetResourceQuota(quota);
 }
 
-std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const ServerCertificates* certificates,
-                                                         const AccessControl& access) {
-  if (certificates == nullptr) return grpc::InsecureServerCredentials();
-  const CertificateFiles files = certificates->files_in_use();
-  const bool asks = certificates->asks_clients();
-  grpc::experimental::TlsServerCredentialsOptions options(
-      asks ? std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-                 files.key, files.certificate, files.client_ca, kCertificateSeconds)
-           : std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-                 files.key, files.certificate, kCertificateSeconds));
-  options.watch_identity_key_cert_pairs();
-  if (asks) options.watch_root_certs();
-  options.set_cert_request_type(asks ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                                     : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  auto credentials = grpc::experimental::TlsServerCredentials(options);
-  credentials->SetAuthMetadataProcessor(std::make_shared<AuthProcessor>(access));
-  return credentials;
-}
-
 class GrpcServerImpl final : public GrpcServer {
  public:
   GrpcServerImpl(Backend& backend, const ServerCertificates* certificates)
-      : credentials_(MakeCredentials(certificates, backend.access())) {
+      : credentials_(PortCredentials(certificates, backend.access())) {
     services_.push_back(MakeInferenceService(backend));
     services_.push_back(MakeScanOrderService(backend));
     services_.push_back(MakeAdapterService(backend));
@@ -134,9 +97,8 @@ class GrpcServerImpl final : public GrpcServer {
     SetArguments(options, builder);
     // Without TLS nothing would ask its callers who they are.
     const bool safe = options.reflection && options.security.has_tls();
-    if (!safe && !IsLoopback(address.first)) {
-      builder.SetOption(std::make_unique<WithoutReflection>());
-    }
+    const bool reflects = safe || IsLoopback(address.first);
+    builder.SetOption(std::make_unique<OnlyPlugin>(reflects ? kReflectionPlugin : kNoPlugin));
     builder.AddListeningPort(options.listen, credentials_, &port_);
     for (const auto& service : services_) builder.RegisterService(service.get());
     // gRPC says no more than that it failed; the reason has to be found out.

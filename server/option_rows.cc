@@ -10,6 +10,10 @@ constexpr absl::Duration kShortest = absl::Milliseconds(1);
 void AddPlaces(OptionTable& table, ServerOptions& options) {
   table.Group("Model, store and addresses");
   table.Text("model", options.model_folder, "FOLDER", "Hugging Face folder of a Mamba-1 model");
+  table.Text(
+      "model-digest", options.model_digest, "DIGEST",
+      "digest that the model must have, 64 hex digits as `scanctl info --json` shows it; any "
+      "other model ends the start (default: any is served)");
   table.Pairs("adapter", options.adapters.folders, "NAME=FOLDER",
               "LoRA adapter in PEFT's format; may be repeated; each takes its memory");
   table.Text("default-adapter", options.adapters.default_name, "NAME",
@@ -28,6 +32,9 @@ void AddPlaces(OptionTable& table, ServerOptions& options) {
              "address of /healthz, /readyz, /metrics and /version; empty opens none");
   table.Text("http-port-file", options.http_port_file, "FILE",
              "file that gets that port once it is open, before the model loads");
+  table.Text("admin-listen", options.admin_listen, "HOST:PORT",
+             "loopback address of channelz, which shows gRPC's connections and streams (default: "
+             "none is opened); port 0 takes a free one");
   table.Text("store", options.store_folder, "FOLDER",
              "folder of scan orders, adapters and the active setting");
 }

@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "core/base/file.h"
 #include "core/base/status_macros.h"
+#include "server/admin_server.h"
 #include "server/backend.h"
 #include "server/certificate_metrics.h"
 #include "server/drain.h"
@@ -88,6 +89,16 @@ absl::StatusOr<std::unique_ptr<HttpServer>> OpenHttp(const ServerOptions& option
   return http;
 }
 
+// Null when none is asked for.
+absl::StatusOr<std::unique_ptr<AdminServer>> OpenAdmin(const ServerOptions& options,
+                                                       const ServerParts& parts) {
+  if (options.admin_listen.empty()) return nullptr;
+  SCANSERVE_ASSIGN_OR_RETURN(auto admin,
+                             AdminServer::Open(options, parts.access, parts.certificates));
+  LogInfo("admin is open", {{"listen", options.admin_listen}, {"port", admin->port()}});
+  return admin;
+}
+
 absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
   Lifecycle& lifecycle = parts.lifecycle;
   SCANSERVE_ASSIGN_OR_RETURN(const auto backend,
@@ -96,6 +107,7 @@ absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
   if (lifecycle.stop_requested()) return absl::OkStatus();
   const PeriodicTask expiry(kExpiryCheck, [&lifecycle] { lifecycle.EndExpiredCalls(absl::Now()); });
   const PeriodicTask saving(kExperimentSave, [&backend] { backend->experiments().Save(); });
+  SCANSERVE_ASSIGN_OR_RETURN(const auto admin, OpenAdmin(options, parts));
   SCANSERVE_ASSIGN_OR_RETURN(const auto server,
                              GrpcServer::Open(options, *backend, parts.certificates));
   Readiness& readiness = parts.readiness;

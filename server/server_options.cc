@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +16,8 @@
 
 namespace scanserve::server {
 namespace {
+
+constexpr size_t kDigestDigits = 64;
 
 void CheckAddress(const ServerOptions& options, FaultList& faults) {
   const auto listen = ParseListen(options.listen);
@@ -51,6 +55,23 @@ void CheckHttp(const ServerOptions& options, FaultList& faults) {
       IsLoopback(listen->first) || !options.security.tokens.empty() || options.insecure_no_auth,
       "--http-listen", options.http_listen,
       "only loopback addresses are served without --tokens or --insecure-no-auth");
+}
+
+void CheckAdmin(const std::string& admin_listen, FaultList& faults) {
+  if (admin_listen.empty()) return;
+  const auto listen = ParseListen(admin_listen);
+  if (!listen.ok()) {
+    faults.Require(false, "--admin-listen", admin_listen, listen.status().message());
+    return;
+  }
+  faults.Require(IsLoopback(listen->first), "--admin-listen", admin_listen,
+                 "only loopback addresses are served: channelz shows everybody's connections");
+}
+
+bool IsDigest(absl::string_view text) {
+  return text.size() == kDigestDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+         });
 }
 
 void CheckAdapters(const AdapterOptions& adapters, FaultList& faults) {
@@ -109,10 +130,13 @@ FaultList FaultsOf(const ServerOptions& options) {
     faults.Require(accepted.ok(), row.flag(), row.get(), accepted.message());
   }
   faults.Require(!options.model_folder.empty(), "--model", "", "names no folder");
+  faults.Require(options.model_digest.empty() || IsDigest(options.model_digest), "--model-digest",
+                 options.model_digest, "must be 64 of 0-9 and a-f");
   faults.Require(!options.store_folder.empty(), "--store", "", "names no folder");
   CheckAddress(options, faults);
   CheckSecurity(options.security, faults);
   CheckHttp(options, faults);
+  CheckAdmin(options.admin_listen, faults);
   CheckAdapters(options.adapters, faults);
   faults.Require(IsLogLevel(options.log.level), "--log-level", options.log.level,
                  "must be trace, debug, info, warning, error or off");

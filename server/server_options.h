@@ -54,6 +54,8 @@ const char* NumericsId(Numerics numerics);
 struct ServerOptions {
   // A Hugging Face folder; the option reader puts the embedded model here when none is named.
   std::string model_folder;
+  // The digest that the model must have; empty takes any.
+  std::string model_digest;
   AdapterOptions adapters;
   // Where LoadAdapter finds folders; empty offers none.
   std::string adapter_root;
@@ -65,6 +67,8 @@ struct ServerOptions {
   std::string http_listen = "127.0.0.1:8002";
   // Where that port is written once it is open, before the model loads; empty writes nothing.
   std::string http_port_file;
+  // HOST:PORT of channelz, on a loopback address; empty opens none. Port 0 takes a free one.
+  std::string admin_listen;
   // The directory store.
   std::string store_folder;
   // The key ring of sessions; empty is one in the store's folder, made when it is not there.

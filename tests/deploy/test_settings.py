@@ -64,6 +64,7 @@ def test_the_server_takes_the_settings(settings, secrets):
     ({"SCANSERVE_THREAD": "2"}, "SCANSERVE_THREAD"),
     ({"SCANSERVE_DRAIN_DELAY": "soon"}, "SCANSERVE_DRAIN_DELAY"),
     ({"SCANSERVE_TLS_KEY": ""}, "tls"),
+    ({"SCANSERVE_MODEL_DIGEST": "latest"}, "--model-digest latest"),
     ({"SCANSERVE_TOKENS": ""}, "insecure-no-auth"),
 ])
 def test_a_false_setting_is_found(change, said, secrets):

@@ -151,6 +151,35 @@ def test_a_model_of_another_kind(start, model):
     assert "model_type" in start("--model", model)
 
 
+def test_a_model_of_another_digest(start, model, client, tmp_path):
+    store, port = tmp_path / "store", tmp_path / "port"
+    served = client.info().model.digest
+    other = "0" * 64
+
+    def refused(digest):
+        return start("--model", model, "--model-digest", digest, "--port-file", port)
+
+    assert refused(other) == f"scanserve-server: --model-digest {other}: {model} has the digest {served}\n"
+    weights = model / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    said = refused(served)
+    assert f"--model-digest {served}: {model} has the digest" in said and said.count(served) == 1
+    # Nothing was touched, and nobody served.
+    assert not store.exists() and not port.exists()
+
+
+def test_the_model_of_the_digest_is_served(start_server, connect, client):
+    digest = client.info().model.digest
+    assert connect(start_server("--model-digest", digest)).info().model.digest == digest
+
+
+@pytest.mark.parametrize("digest", ["0", "0" * 63, "0" * 65, "A" * 64, "g" * 64])
+def test_a_digest_that_is_none(start, digest):
+    assert f"--model-digest {digest}: must be 64 of 0-9 and a-f" in start("--model-digest", digest)
+
+
 def test_an_adapter_that_is_not_there(start, tmp_path):
     assert "adapter kjv" in start("--adapter", f"kjv={tmp_path / 'nowhere'}")
 
