@@ -159,16 +159,23 @@ std::optional<ShadowQueue::Task> ShadowQueue::Await() {
     while (!stopping_ && prompts_.tasks.empty() && answers_.tasks.empty()) changed_.Wait(mutex_);
     if (stopping_) return std::nullopt;
     disturbed_ = false;
-    if (IsIdle(engine_.stats())) {
-      return prompts_.tasks.empty() ? answers_.tasks.front() : prompts_.tasks.front();
-    }
+    if (IsIdle(engine_.stats())) return Next();
     changed_.WaitUntil(mutex_, absl::Now() + kBusyWait);
   }
+}
+
+const ShadowQueue::Task& ShadowQueue::Next() const {
+  if (prompts_.tasks.empty()) return answers_.tasks.front();
+  const bool crowded =
+      prompts_.tasks.size() > kWaitingTasks / 2 || prompts_.tokens > kWaitingTokens / 2;
+  const bool prompt_is_next = answers_.tasks.empty() || crowded || answer_was_last_;
+  return prompt_is_next ? prompts_.tasks.front() : answers_.tasks.front();
 }
 
 void ShadowQueue::PopFront(const Task& task) {
   base::MutexLock lock(mutex_);
   Lane& lane = LaneOf(task);
+  answer_was_last_ = task.answer != nullptr;
   lane.tokens -= task.tokens();
   lane.tasks.pop_front();
 }

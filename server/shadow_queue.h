@@ -1,10 +1,11 @@
 // Scores prompts, and the answers to them, under two arms of an experiment, in the background and
 // for nobody who waits.
 //
-// A thread of its own takes them one after the other, in the order in which they came, answers when
-// no prompt waits, and only while the engine has nothing else to do. A request that arrives
-// meanwhile cancels the scoring before the engine's next step; it begins again later. Nothing of it
-// reaches a cache or a session.
+// A thread of its own takes them one after the other, in the order in which they came, and only
+// while the engine has nothing else to do. Prompts and answers take turns; once many prompts wait
+// they go first, since verdicts are made of them. A request that arrives meanwhile cancels the
+// scoring before the engine's next step; it begins again later. Nothing of it reaches a cache or a
+// session.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +74,7 @@ class ShadowQueue {
     int64_t tokens = 0;
   };
 
+  const Task& Next() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Lane& LaneOf(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Into its lane, or dropped.
   void Enqueue(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -94,6 +96,7 @@ class ShadowQueue {
   base::CondVar changed_;
   Lane prompts_ ABSL_GUARDED_BY(mutex_);
   Lane answers_ ABSL_GUARDED_BY(mutex_);
+  bool answer_was_last_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // A request has arrived since the engine was last seen to be idle.
   bool disturbed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -125,6 +125,11 @@ class ExperimentTest : public testing::Test {
            shadow.drift_of_arm().scored() == shadow.drift_of_arm().answers();
   }
 
+  bool AllScoredOrDropped() {
+    const v1::Drift drift = Get().results().arms(1).shadow().drift_of_control();
+    return drift.scored() + drift.dropped_queue_full() == drift.answers();
+  }
+
   // The mean over the tokens of `answer`, which follows `prompt`, as ComputePerplexity has it.
   double NllOf(const std::vector<int32_t>& prompt, const std::vector<int32_t>& answer,
                const v1::ScanChoice& scan) {
@@ -588,9 +593,22 @@ TEST_F(ExperimentTest, ShadowsWaitForRequestsAndAreDroppedFirst) {
     answered += reader->Finish().ok();
   }
   EXPECT_EQ(answered, 260);
-  while (shadow().scored() + shadow().dropped_queue_full() < 260) {
+  bool took_turns = false;
+  for (int64_t waiting = 260; waiting > 0;) {
+    const v1::ShadowResults now = shadow();
+    waiting = 260 - now.scored() - now.dropped_queue_full();
+    const bool any_answer = now.drift_of_control().scored() > 0;
+    // While half of the queue and more is full, prompts go first.
+    EXPECT_FALSE(any_answer && waiting > 129) << waiting;
+    took_turns = took_turns || (any_answer && waiting > 0);
+  }
+  EXPECT_TRUE(took_turns);
+  while (!AllScoredOrDropped()) {
   }
   EXPECT_EQ(shadow().dropped_failed(), 0);
+  EXPECT_EQ(shadow().drift_of_control().answers(), 260);
+  EXPECT_GE(shadow().drift_of_control().scored(), 250);
+  EXPECT_EQ(shadow().drift_of_control().dropped_failed(), 0);
 }
 
 TEST_F(ExperimentTest, LostArmsEndTheExperimentAtTheStart) {

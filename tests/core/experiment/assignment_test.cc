@@ -144,18 +144,22 @@ TEST(AssignmentTest, WideningTheExposureMovesNobody) {
 }
 
 TEST(AssignmentTest, ExposureAndShadowsHaveHashesOfTheirOwn) {
-  Design design = DesignOf({1, 1});
+  Design design = DesignOf({1, 1, 0});
   design.exposure = 5'000;
   design.arms[1].shadow = 5'000;
+  design.arms[2].shadow = 5'000;
   const Assignment assignment(design);
   std::array<std::array<double, 2>, 2> exposed{};
   std::array<std::array<double, 2>, 2> shadowed{};
+  std::array<std::array<double, 2>, 2> of_both{};
   for (int i = 0; i < kUnits; ++i) {
     ++exposed[assignment.IsExposed(UnitName(i))][assignment.ArmOf(UnitName(i))];
     ++shadowed[assignment.IsShadowed(1, UnitName(i))][assignment.ArmOf(UnitName(i))];
+    ++of_both[assignment.IsShadowed(1, UnitName(i))][assignment.IsShadowed(2, UnitName(i))];
   }
   EXPECT_GT(IndependenceP(exposed), 1e-3);
   EXPECT_GT(IndependenceP(shadowed), 1e-3);
+  EXPECT_GT(IndependenceP(of_both), 1e-3);
 }
 
 TEST(AssignmentTest, AllAreExposedAndNoneShadowedUnlessAskedFor) {

@@ -66,6 +66,17 @@ TEST(StatisticsTest, AnArmThatIsSlowerThanItsGuardrailStopsTheExperiment) {
   EXPECT_GE(stop->observations, 200);
 }
 
+TEST(StatisticsTest, AlphaIsSharedByArmsAndGuardrails) {
+  Design design = TestDesign();
+  design.arms.push_back({"other", 0, 0});
+  design.guardrails = {{Metric::kTimeToFirstToken, .1}, {Metric::kErrors, .5}};
+  Statistics statistics(design);
+  const auto stop = Send(statistics, 3'000, 1.4, .02);
+  ASSERT_TRUE(stop.has_value());
+  EXPECT_EQ(stop->interval->low, statistics.DifferenceOf(1, Metric::kTimeToFirstToken)
+                                     .AnytimeLowerBound(.05 / 2 / 2, kTunedUnits));
+}
+
 TEST(StatisticsTest, AnArmThatIsSlowerByLessThanItsMarginDoesNot) {
   Design design = TestDesign();
   design.guardrails = {{Metric::kTimeToFirstToken, .4}, {Metric::kErrors, .05}};
@@ -148,6 +159,8 @@ TEST(StatisticsTest, PairedVerdictsStopByTheRuleThatAsksForThem) {
   Design design = TestDesign();
   Statistics patient(design);
   EXPECT_FALSE(Score(patient, 1, 300, -.02).has_value());
+  Statistics indifferent(design);
+  EXPECT_FALSE(Score(indifferent, 1, 300, 0).has_value());
   design.stop.verdict = true;
   Statistics eager(design);
   const auto stop = Score(eager, 1, 300, -.02);
@@ -193,13 +206,21 @@ TEST(StatisticsTest, NoVerdictStopsBelowTheCoverage) {
 
 TEST(StatisticsTest, SumsLeaveExcludedUnitsOut) {
   Statistics statistics(TestDesign());
+  Outcome outcome = Lasting(absl::Seconds(1));
+  outcome.unsticky = true;
+  outcome.prompt_tokens = 4;
   for (int i = 0; i < 3; ++i) {
     statistics.Expose(Key(i), 0, kNow);
-    statistics.Record(Key(i), Lasting(absl::Seconds(1)), kNow);
+    statistics.Record(Key(i), outcome, kNow);
   }
   statistics.Expose(Key(2), 1, kNow);
   EXPECT_EQ(statistics.UnitsOf(0), 2);
-  EXPECT_EQ(statistics.SumsOf(0).requests, 2);
+  const RequestSums sums = statistics.SumsOf(0);
+  EXPECT_EQ(sums.requests, 2);
+  EXPECT_EQ(sums.unsticky, 2);
+  EXPECT_EQ(sums.prompt_tokens, 8);
+  EXPECT_EQ(sums.generated_tokens, 20);
+  EXPECT_EQ(sums.errors + sums.cancelled, 0);
   EXPECT_EQ(statistics.UnitsOf(1), 0);
   EXPECT_EQ(statistics.units().excluded(), 1);
 }
@@ -232,6 +253,7 @@ TEST(StatisticsTest, GoOnAfterARestartToTheBit) {
     }
   }
   EXPECT_EQ(straight.Save(), restarted.Save());
+  EXPECT_EQ(Statistics::Restore(design, straight.Save())->Save(), straight.Save());
   EXPECT_EQ(straight.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low,
             restarted.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low);
   EXPECT_EQ(straight.sample_ratio().min_p(), restarted.sample_ratio().min_p());
