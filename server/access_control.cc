@@ -12,13 +12,13 @@ namespace {
 
 constexpr absl::string_view kScheme = "Bearer ";
 
+}  // namespace
+
 absl::Status CheckRole(base::Role has, base::Role needs) {
   if (has == base::Role::kAdmin || has == needs) return absl::OkStatus();
   return absl::PermissionDeniedError(absl::StrCat(
       "needs the role ", base::RoleName(needs), "; the token has the role ", base::RoleName(has)));
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(
     const SecurityOptions& options) {
@@ -47,13 +47,20 @@ std::shared_ptr<const base::TokenList> AccessControl::tokens() const {
 
 absl::StatusOr<std::string> AccessControl::Authorize(const Credentials& credentials,
                                                      base::Role role, absl::Time now) const {
+  SCANSERVE_ASSIGN_OR_RETURN(Caller caller, Identify(credentials, now));
+  SCANSERVE_RETURN_IF_ERROR(CheckRole(caller.role, role));
+  return std::move(caller.id);
+}
+
+absl::StatusOr<Caller> AccessControl::Identify(const Credentials& credentials,
+                                               absl::Time now) const {
   const std::shared_ptr<const base::TokenList> list = tokens();
   if (list == nullptr) {
-    if (options_.tls_client_ca.empty()) return "";
+    if (options_.tls_client_ca.empty()) return Caller();
     if (credentials.certificate_name.empty()) {
       return absl::UnauthenticatedError("a client certificate is needed");
     }
-    return absl::StrCat("certificate:", credentials.certificate_name);
+    return Caller{absl::StrCat("certificate:", credentials.certificate_name), base::Role::kAdmin};
   }
   absl::string_view token = credentials.authorization;
   if (!absl::ConsumePrefix(&token, kScheme)) {
@@ -65,8 +72,7 @@ absl::StatusOr<std::string> AccessControl::Authorize(const Credentials& credenti
     return absl::UnauthenticatedError(
         absl::StrCat("the token expired at ", base::FormatExpiry(record->expires)));
   }
-  SCANSERVE_RETURN_IF_ERROR(CheckRole(record->role, role));
-  return absl::StrCat("token:", record->id);
+  return Caller{absl::StrCat("token:", record->id), record->role};
 }
 
 }  // namespace scanserve::server

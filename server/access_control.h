@@ -23,6 +23,15 @@ struct Credentials {
   std::string certificate_name;
 };
 
+struct Caller {
+  // "token:ID" or "certificate:NAME"; empty when calls are not authenticated.
+  std::string id;
+  base::Role role = base::Role::kAdmin;
+};
+
+// PERMISSION_DENIED when a caller of the role `has` may not do what needs the role `needs`.
+absl::Status CheckRole(base::Role has, base::Role needs);
+
 // Thread-safe.
 class AccessControl {
  public:
@@ -30,9 +39,9 @@ class AccessControl {
   // with it.
   static absl::StatusOr<std::unique_ptr<AccessControl>> Create(const SecurityOptions& options);
 
-  // Who calls: "token:ID" or "certificate:NAME", empty when calls are not authenticated. Tokens
-  // decide where there are any. UNAUTHENTICATED without a valid token or certificate,
-  // PERMISSION_DENIED when it is not of `role`.
+  // Tokens decide where there are any. UNAUTHENTICATED without a valid token or certificate.
+  absl::StatusOr<Caller> Identify(const Credentials& credentials, absl::Time now) const;
+  // Who calls, as Caller::id. Errors of Identify; PERMISSION_DENIED when it is not of `role`.
   absl::StatusOr<std::string> Authorize(const Credentials& credentials, base::Role role,
                                         absl::Time now) const;
 

@@ -31,22 +31,26 @@ v1::Adapter AdapterToProto(const AdapterTable::Served& served, int64_t model_par
   return proto;
 }
 
-// Response: LoadAdapter's or UploadAdapter's.
+// Stores under the name that is asked for in `change`. Response: LoadAdapter's or UploadAdapter's.
 template <typename Response>
-absl::Status Put(Backend& backend, const v1::AdapterStorage& storage, const std::string& name,
-                 model::AdapterFiles files, Response* response) {
+absl::Status Put(Backend& backend, const v1::AdapterStorage& storage, model::AdapterFiles files,
+                 Change& change, Response* response) {
   AdapterTable::Content content;
-  content.name = name;
+  content.name = change.name;
   content.files = std::move(files);
   content.must_be_new = storage.must_be_new();
   content.expected_digest = storage.digest();
   if (storage.has_merge()) content.merge = storage.merge();
+  if (const auto newest = backend.adapters().Find(change.name, 0, ""); newest.ok()) {
+    change.old_digest = (*newest)->digest();
+  }
   SCANSERVE_ASSIGN_OR_RETURN(const auto put, backend.adapters().Put(std::move(content)));
-  LogInfo("adapter stored", {{"name", put.served.adapter->name()},
-                             {"version", put.served.adapter->version()},
-                             {"digest", put.served.adapter->digest()},
-                             {"merged", put.served.adapter->merged()},
-                             {"created", put.created}});
+  const model::Adapter& adapter = *put.served.adapter;
+  change.version = adapter.version();
+  change.new_digest = adapter.digest();
+  change.revision = backend.store().revision();
+  change.detail = absl::StrCat(put.created ? "created" : "was there",
+                               adapter.merged() ? " merged" : " unmerged");
   *response->mutable_adapter() = AdapterToProto(put.served, backend.model().parameters);
   response->set_created(put.created);
   response->set_revision(backend.store().revision());
@@ -79,6 +83,28 @@ absl::Status CheckNotInExperiment(Backend& backend, const v1::AdapterRef& ref) {
   return absl::OkStatus();
 }
 
+// Tells each version that could be named and cannot any more when this goes.
+class UnloadingWatch {
+ public:
+  UnloadingWatch(const Backend& backend, std::vector<Change>& removed)
+      : backend_(backend), removed_(removed), before_(backend.adapters().List()) {}
+  ~UnloadingWatch() {
+    for (const AdapterTable::Served& served : before_) {
+      const model::Adapter& was = *served.adapter;
+      if (backend_.adapters().Find(was.name(), was.version(), "").ok()) continue;
+      removed_.push_back(
+          {was.name(), was.version(), was.digest(), "", backend_.store().revision(), ""});
+    }
+  }
+  UnloadingWatch(const UnloadingWatch&) = delete;
+  UnloadingWatch& operator=(const UnloadingWatch&) = delete;
+
+ private:
+  const Backend& backend_;
+  std::vector<Change>& removed_;
+  const std::vector<AdapterTable::Served> before_;
+};
+
 absl::Status InField(const char* field, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
 }
@@ -97,7 +123,7 @@ absl::Status ListAdapters(const Backend& backend, v1::ListAdaptersResponse* resp
 }
 
 absl::Status LoadAdapter(Backend& backend, const v1::LoadAdapterRequest& request,
-                         v1::LoadAdapterResponse* response) {
+                         ChangeReport& report, v1::LoadAdapterResponse* response) {
   if (backend.options().adapter_root.empty()) {
     return absl::FailedPreconditionError("the server was started without --adapter-root");
   }
@@ -108,28 +134,29 @@ absl::Status LoadAdapter(Backend& backend, const v1::LoadAdapterRequest& request
   auto files = ReadBelowRoot(backend.options().adapter_root, folder);
   if (!files.ok()) return InField("folder", files.status());
   const std::string& name = request.storage().name();
-  return Put(backend, request.storage(), name.empty() ? folder : name, *std::move(files), response);
+  report.asked.name = name.empty() ? folder : name;
+  return Put(backend, request.storage(), *std::move(files), report.asked, response);
 }
 
 absl::Status UnloadAdapter(Backend& backend, const v1::UnloadAdapterRequest& request,
-                           v1::UnloadAdapterResponse* response) {
+                           ChangeReport& report, v1::UnloadAdapterResponse* response) {
   const v1::AdapterRef& ref = request.adapter();
+  report.asked.version = ref.version();
   SCANSERVE_RETURN_IF_ERROR(CheckNotInExperiment(backend, ref));
+  const UnloadingWatch watch(backend, report.removed);
   SCANSERVE_ASSIGN_OR_RETURN(const auto unloaded,
                              backend.adapters().Unload(ref.name(), ref.version(), ref.digest()));
-  LogInfo("adapter unloaded", {{"name", ref.name()},
-                               {"version", ref.version()},
-                               {"digest", ref.digest()},
-                               {"versions_unloaded", unloaded.versions}});
   response->set_unloaded_versions(unloaded.versions);
   response->set_memory_bytes(unloaded.memory_bytes);
+  report.asked.revision = backend.store().revision();
   response->set_revision(backend.store().revision());
   return absl::OkStatus();
 }
 
 absl::Status StoreAdapter(Backend& backend, const v1::AdapterStorage& storage,
-                          model::AdapterFiles files, v1::UploadAdapterResponse* response) {
-  return Put(backend, storage, storage.name(), std::move(files), response);
+                          model::AdapterFiles files, ChangeReport& report,
+                          v1::UploadAdapterResponse* response) {
+  return Put(backend, storage, std::move(files), report.asked, response);
 }
 
 }  // namespace scanserve::server

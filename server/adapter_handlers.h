@@ -1,4 +1,5 @@
-// AdapterService's calls but for the stream of an upload. Those that change wait for the disk.
+// AdapterService's calls but for the stream of an upload. Those that change wait for the disk, one
+// after the other on the thread for changes, and fill in `report`.
 #pragma once
 
 #include <optional>
@@ -12,12 +13,13 @@ namespace scanserve::server {
 
 absl::Status ListAdapters(const Backend& backend, v1::ListAdaptersResponse* response);
 absl::Status LoadAdapter(Backend& backend, const v1::LoadAdapterRequest& request,
-                         v1::LoadAdapterResponse* response);
+                         ChangeReport& report, v1::LoadAdapterResponse* response);
 absl::Status UnloadAdapter(Backend& backend, const v1::UnloadAdapterRequest& request,
-                           v1::UnloadAdapterResponse* response);
+                           ChangeReport& report, v1::UnloadAdapterResponse* response);
 
 // The end of an upload.
 absl::Status StoreAdapter(Backend& backend, const v1::AdapterStorage& storage,
-                          model::AdapterFiles files, v1::UploadAdapterResponse* response);
+                          model::AdapterFiles files, ChangeReport& report,
+                          v1::UploadAdapterResponse* response);
 
 }  // namespace scanserve::server

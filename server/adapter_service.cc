@@ -14,10 +14,10 @@ class AdapterService final : public v1::AdapterService::CallbackService {
   grpc::ServerUnaryReactor* LoadAdapter(grpc::CallbackServerContext* context,
                                         const v1::LoadAdapterRequest* request,
                                         v1::LoadAdapterResponse* response) override {
-    return UnaryCall::Start(backend_, "LoadAdapter", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::LoadAdapter(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(
+        backend_, "LoadAdapter", context, request->folder(), [this, request, response](Call& call) {
+          return server::LoadAdapter(backend_, *request, call.report(), response);
+        });
   }
 
   grpc::ServerReadReactor<v1::UploadAdapterRequest>* UploadAdapter(
@@ -28,10 +28,11 @@ class AdapterService final : public v1::AdapterService::CallbackService {
   grpc::ServerUnaryReactor* UnloadAdapter(grpc::CallbackServerContext* context,
                                           const v1::UnloadAdapterRequest* request,
                                           v1::UnloadAdapterResponse* response) override {
-    return UnaryCall::Start(backend_, "UnloadAdapter", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::UnloadAdapter(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(backend_, "UnloadAdapter", context, request->adapter().name(),
+                                  [this, request, response](Call& call) {
+                                    return server::UnloadAdapter(backend_, *request, call.report(),
+                                                                 response);
+                                  });
   }
 
   grpc::ServerUnaryReactor* ListAdapters(grpc::CallbackServerContext* context,

@@ -38,7 +38,8 @@ void LogServed(const model::Adapter& adapter, const model::LanguageModel& model)
            {"modules", adapter.modules_matched()},
            {"merged", adapter.merged()},
            {"memory_bytes", adapter.memory_bytes()},
-           {"coverage", model::CoverageLine(adapter.trainable_parameters(), model.parameters)}});
+           LogField::Whole("coverage",
+                           model::CoverageLine(adapter.trainable_parameters(), model.parameters))});
 }
 
 }  // namespace
@@ -93,9 +94,10 @@ absl::Status AdapterTable::LoadStored(const store::StoredAdapter& stored) {
   // Damage that the store found is in its warnings.
   absl::StatusOr<AdapterPtr> adapter = damaged ? AdapterPtr() : ReadStored(record);
   if (!adapter.ok()) {
-    LogWarning(
-        "adapter is damaged and not served",
-        {{"name", record.name}, {"version", record.version}, {"what", adapter.status().message()}});
+    LogWarning("adapter is damaged and not served",
+               {{"name", record.name},
+                {"version", record.version},
+                LogField::Whole("what", adapter.status().message())});
     adapter = AdapterPtr();
   }
   Serve(record.name, record.version, {*std::move(adapter), record.created});

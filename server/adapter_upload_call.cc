@@ -25,6 +25,7 @@ class AdapterUpload final : public UploadReactor<v1::UploadAdapterRequest> {
   absl::Status Take(Request& part) override {
     if (part.has_header()) {
       if (header_) return absl::InvalidArgumentError("the header came twice");
+      report().asked.name = part.header().name();
       SCANSERVE_RETURN_IF_ERROR(store::ValidateName(part.header().name()));
       header_ = part.header();
       return absl::OkStatus();
@@ -59,7 +60,7 @@ class AdapterUpload final : public UploadReactor<v1::UploadAdapterRequest> {
   }
 
   absl::Status Store() override {
-    return StoreAdapter(backend(), *header_, std::move(files_), response_);
+    return StoreAdapter(backend(), *header_, std::move(files_), report(), response_);
   }
 
   v1::UploadAdapterResponse* const response_;

@@ -48,7 +48,7 @@ grpc::Status AuthProcessor::Process(const InputMetadata& metadata, grpc::AuthCon
   if (!role) return grpc::Status::OK;
   const auto caller = access_.Authorize(CredentialsOf(metadata, connection), *role, absl::Now());
   if (caller.ok()) return grpc::Status::OK;
-  LogInfo("refused", {{"path", path}, {"message", caller.status().message()}});
+  LogInfo("refused", {{"path", path}, LogField::Whole("message", caller.status().message())});
   return ToGrpcStatus(caller.status(), "");
 }
 

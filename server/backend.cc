@@ -54,7 +54,9 @@ absl::StatusOr<std::unique_ptr<store::DirectoryStore>> OpenStore(const std::stri
   store::StoreOptions options;
   options.folder = folder;
   SCANSERVE_ASSIGN_OR_RETURN(auto store, store::DirectoryStore::Open(options));
-  for (const std::string& warning : store->warnings()) LogWarning("store", {{"what", warning}});
+  for (const std::string& warning : store->warnings()) {
+    LogWarning("store", {LogField::Whole("what", warning)});
+  }
   return store;
 }
 
@@ -114,6 +116,7 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
                            {"seconds", absl::ToDoubleSeconds(absl::Now() - begin)}});
   SCANSERVE_RETURN_IF_ERROR(CheckModelDigest(options, model.digest));
   SCANSERVE_ASSIGN_OR_RETURN(backend->store_, OpenStore(options.store_folder));
+  backend->audit_ = std::make_unique<AuditLog>(*backend->store_);
   SCANSERVE_ASSIGN_OR_RETURN(
       backend->adapters_,
       AdapterTable::Create(options.adapters, model, make_linear, backend->store_->adapters()));

@@ -10,6 +10,7 @@
 #include "core/store/directory_store.h"
 #include "server/access_control.h"
 #include "server/adapter_table.h"
+#include "server/audit_log.h"
 #include "server/lifecycle.h"
 #include "server/metric_registry.h"
 #include "server/request_metrics.h"
@@ -51,6 +52,8 @@ class Backend {
   const AdapterTable& adapters() const { return *adapters_; }
   store::DirectoryStore& store() { return *store_; }
   const store::DirectoryStore& store() const { return *store_; }
+  // Who changed what.
+  AuditLog& audit() { return *audit_; }
   ScanSelector& scans() { return *scans_; }
   const ScanSelector& scans() const { return *scans_; }
   ExperimentTable& experiments() { return *experiments_; }
@@ -88,6 +91,7 @@ class Backend {
   const absl::Time started_;
   std::shared_ptr<const model::LanguageModel> model_;
   std::unique_ptr<store::DirectoryStore> store_;
+  std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<AdapterTable> adapters_;
   std::unique_ptr<ScanSelector> scans_;
   std::unique_ptr<ExperimentTable> experiments_;

@@ -96,13 +96,19 @@ Call::~Call() {
 absl::Status Call::Admit(std::function<void(const absl::Status&)> end_early) {
   const Credentials credentials =
       CredentialsOf(context_->client_metadata(), context_->auth_context().get());
-  SCANSERVE_ASSIGN_OR_RETURN(identity_,
-                             access_.Authorize(credentials, RoleOfMethod(method_), arrived_));
+  SCANSERVE_ASSIGN_OR_RETURN(const Caller known, access_.Identify(credentials, arrived_));
+  identity_ = known.id;
+  SCANSERVE_RETURN_IF_ERROR(CheckRole(known.role, RoleOfMethod(method_)));
   SCANSERVE_RETURN_IF_ERROR(access_.TakeTurn(caller(), arrived_));
   end_early_ = std::move(end_early);
   registered_ = lifecycle_.Enter(this);
   if (!registered_) return absl::UnavailableError("the server is stopping");
   return absl::OkStatus();
+}
+
+void Call::Audit(AuditLog& log, absl::string_view name) {
+  audit_ = &log;
+  report_.asked.name = std::string(name);
 }
 
 std::string Call::caller() const {
@@ -129,6 +135,16 @@ grpc::Status Call::End(const absl::Status& status) {
   const CallEnd end = {absl::StatusCodeToString(static_cast<absl::StatusCode>(result.error_code())),
                        RejectionOf(status), absl::Now() - arrived_};
   metrics_.CountEnd(method_, labels_, end);
+  Log(end, status, result.error_message());
+  if (audit_ != nullptr) {
+    audit_->Tell({identity_, context_->peer(), method_, id_, end.code, result.error_message(),
+                  /*refused=*/!registered_},
+                 report_);
+  }
+  return result;
+}
+
+void Call::Log(const CallEnd& end, const absl::Status& status, const std::string& told) const {
   std::vector<LogField> fields = {{"id", id_},
                                   {"method", method_},
                                   {"code", end.code},
@@ -139,13 +155,11 @@ grpc::Status Call::End(const absl::Status& status) {
   if (prompt_tokens_ > 0) fields.emplace_back("prompt_tokens", prompt_tokens_);
   if (generated_tokens_ > 0) fields.emplace_back("generated_tokens", generated_tokens_);
   if (IsOurFault(status)) {
-    fields.emplace_back("message", status.message());
-    LogError("call", fields);
-    return result;
+    fields.push_back(LogField::Whole("message", status.message()));
+    return LogError("call", fields);
   }
-  if (!status.ok()) fields.emplace_back("message", result.error_message());
+  if (!status.ok()) fields.push_back(LogField::Whole("message", told));
   LogInfo("call", fields);
-  return result;
 }
 
 void Call::EndEarly(const absl::Status& status) {

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "core/base/mutex.h"
 #include "server/access_control.h"
+#include "server/audit_log.h"
 #include "server/lifecycle.h"
 #include "server/request_metrics.h"
 
@@ -48,6 +49,12 @@ class Call final : public OpenCall {
   // RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is stopping.
   absl::Status Admit(std::function<void(const absl::Status&)> end_early);
 
+  // Before Admit: the call changes what `name` names, or what becomes known later, and is told to
+  // `log` at its end.
+  void Audit(AuditLog& log, absl::string_view name);
+  // Of a call that is audited.
+  ChangeReport& report() { return report_; }
+
   void TakeId(absl::string_view client_id) { id_ = RequestId(client_id); }
   const std::string& id() const { return id_; }
 
@@ -75,7 +82,8 @@ class Call final : public OpenCall {
   // names none.
   std::string trace_id() const;
 
-  // Counts the call, writes the log line and maps the status. Once, and as the call's last act.
+  // Counts the call, writes the log line, tells the audit log, which may wait for the disk, and
+  // maps the status. Once, and as the call's last act.
   grpc::Status End(const absl::Status& status);
 
   void EndEarly(const absl::Status& status) override;
@@ -89,6 +97,7 @@ class Call final : public OpenCall {
 
  private:
   Rejection RejectionOf(const absl::Status& status) const;
+  void Log(const CallEnd& end, const absl::Status& status, const std::string& told) const;
 
   Lifecycle& lifecycle_;
   AccessControl& access_;
@@ -100,6 +109,8 @@ class Call final : public OpenCall {
   std::string id_;
   std::string identity_;
   RequestLabels labels_;
+  AuditLog* audit_ = nullptr;
+  ChangeReport report_;
   bool endless_ = false;
   bool registered_ = false;
   std::function<void(const absl::Status&)> end_early_;

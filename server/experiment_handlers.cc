@@ -37,7 +37,7 @@ absl::StatusOr<std::vector<PinnedArm>> PinArms(const Backend& backend,
 }  // namespace
 
 absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentRequest& request,
-                              v1::CreateExperimentResponse* response) {
+                              ChangeReport& report, v1::CreateExperimentResponse* response) {
   SCANSERVE_ASSIGN_OR_RETURN(experiment::Design design, DesignFromProto(request.design()));
   if (design.salt.empty()) design.salt = RandomSalt();
   // Before names from it stand in messages.
@@ -45,8 +45,8 @@ absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentReques
   SCANSERVE_ASSIGN_OR_RETURN(std::vector<PinnedArm> arms, PinArms(backend, request.design()));
   SCANSERVE_ASSIGN_OR_RETURN(const auto record,
                              backend.experiments().Start(std::move(design), std::move(arms)));
-  LogInfo("experiment created",
-          {{"experiment", record.design.id}, {"arms", static_cast<int64_t>(record.arms.size())}});
+  report.asked.revision = backend.store().revision();
+  report.asked.detail = absl::StrCat("arms=", record.arms.size());
   *response->mutable_experiment() = ExperimentToProto(record);
   return absl::OkStatus();
 }
@@ -71,8 +71,9 @@ absl::Status ListExperiments(Backend& backend, v1::ListExperimentsResponse* resp
 }
 
 absl::Status StopExperiment(Backend& backend, const v1::StopExperimentRequest& request,
-                            v1::StopExperimentResponse* response) {
+                            ChangeReport& report, v1::StopExperimentResponse* response) {
   SCANSERVE_ASSIGN_OR_RETURN(const auto record, backend.experiments().Stop(request.id()));
+  report.asked.revision = backend.store().revision();
   *response->mutable_experiment() = ExperimentToProto(record);
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// The unary RPCs of ExperimentService. All wait for the disk.
+// The unary RPCs of ExperimentService. All wait for the disk; those that change fill in `report`.
 #pragma once
 
 #include "absl/status/status.h"
@@ -8,11 +8,11 @@
 namespace scanserve::server {
 
 absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentRequest& request,
-                              v1::CreateExperimentResponse* response);
+                              ChangeReport& report, v1::CreateExperimentResponse* response);
 absl::Status GetExperiment(Backend& backend, const v1::GetExperimentRequest& request,
                            v1::GetExperimentResponse* response);
 absl::Status ListExperiments(Backend& backend, v1::ListExperimentsResponse* response);
 absl::Status StopExperiment(Backend& backend, const v1::StopExperimentRequest& request,
-                            v1::StopExperimentResponse* response);
+                            ChangeReport& report, v1::StopExperimentResponse* response);
 
 }  // namespace scanserve::server

@@ -13,10 +13,11 @@ class ExperimentService final : public v1::ExperimentService::CallbackService {
   grpc::ServerUnaryReactor* CreateExperiment(grpc::CallbackServerContext* context,
                                              const v1::CreateExperimentRequest* request,
                                              v1::CreateExperimentResponse* response) override {
-    return UnaryCall::Start(backend_, "CreateExperiment", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::CreateExperiment(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(backend_, "CreateExperiment", context, request->design().id(),
+                                  [this, request, response](Call& call) {
+                                    return server::CreateExperiment(backend_, *request,
+                                                                    call.report(), response);
+                                  });
   }
 
   grpc::ServerUnaryReactor* GetExperiment(grpc::CallbackServerContext* context,
@@ -39,10 +40,10 @@ class ExperimentService final : public v1::ExperimentService::CallbackService {
   grpc::ServerUnaryReactor* StopExperiment(grpc::CallbackServerContext* context,
                                            const v1::StopExperimentRequest* request,
                                            v1::StopExperimentResponse* response) override {
-    return UnaryCall::Start(backend_, "StopExperiment", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::StopExperiment(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(
+        backend_, "StopExperiment", context, request->id(), [this, request, response](Call& call) {
+          return server::StopExperiment(backend_, *request, call.report(), response);
+        });
   }
 
  private:

@@ -77,7 +77,7 @@ absl::Status ExperimentTable::Resume(const store::ExperimentRecord& record,
     absl::StatusOr<PinnedArm> pinned = Pin(arm, scans, adapters);
     if (!pinned.ok()) {
       LogWarning("experiment ended",
-                 {{"experiment", id}, {"why", std::string(pinned.status().message())}});
+                 {{"experiment", id}, LogField::Whole("why", pinned.status().message())});
       return store_.Stop(model_digest_, id, StoppedNow(experiment::StopReason::kArmLost));
     }
     arms.push_back(*std::move(pinned));
@@ -186,7 +186,7 @@ void ExperimentTable::Save() {
   const absl::Status saved = SaveRunning();
   if (!saved.ok()) {
     LogWarning("experiment not saved",
-               {{"experiment", now->design().id}, {"why", std::string(saved.message())}});
+               {{"experiment", now->design().id}, LogField::Whole("why", saved.message())});
   }
 }
 

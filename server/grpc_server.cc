@@ -34,13 +34,16 @@ constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kMaxSyncThreads = 16;
 // What a call takes to end after its time is over.
 constexpr absl::Duration kAgeGrace = absl::Seconds(5);
+// Of what gRPC says.
+constexpr size_t kMaxMessageBytes = 1'024;
 constexpr int kPingMilliseconds = 30'000;
 constexpr int kPingTimeoutMilliseconds = 10'000;
 // Clients may ping every 10 s; what arrives a little early is no offence.
 constexpr int kMinClientPingMilliseconds = 9'000;
 
 void LogFromGrpc(gpr_log_func_args* args) {
-  if (args->severity == GPR_LOG_SEVERITY_ERROR) LogWarning("grpc", {{"message", args->message}});
+  if (args->severity != GPR_LOG_SEVERITY_ERROR) return;
+  LogWarning("grpc", {LogField::Whole("message", LoggedText(args->message, kMaxMessageBytes))});
 }
 
 int MillisecondsOf(absl::Duration duration) {

@@ -22,6 +22,8 @@ constexpr char kWaitingConnections[] = "32";
 // For a client to send its request and to take the answer.
 constexpr char kTimeoutMilliseconds[] = "3000";
 constexpr char kMaxRequestBytes[] = "8192";
+// Of what CivetWeb says.
+constexpr size_t kMaxMessageBytes = 1'024;
 
 HttpReply Failure(int status, absl::string_view word) {
   HttpReply reply;
@@ -46,7 +48,7 @@ int Send(mg_connection* connection, const HttpReply& reply, bool with_body) {
 }
 
 int LogFromCivetweb(const mg_connection*, const char* message) {
-  LogWarning("http", {{"message", message}});
+  LogWarning("http", {LogField::Whole("message", LoggedText(message, kMaxMessageBytes))});
   return 1;
 }
 

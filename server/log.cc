@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "core/model/tokenizer/utf8.h"
 #include "nlohmann/json.hpp"
 #include "spdlog/async.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -40,10 +41,12 @@ void Write(spdlog::level::level_enum level, absl::string_view event,
               FormatJsonLine(time, absl::string_view(name.data(), name.size()), event, fields));
 }
 
-// As a JSON string: bad UTF-8 becomes U+FFFD, line ends and quotes are escaped.
+// As a JSON string in ASCII: bad UTF-8 becomes U+FFFD; quotes, and all that a terminal or a reader
+// of lines could take for more than text, are escaped.
 std::string Quote(absl::string_view text) {
+  constexpr bool kEnsureAscii = true;
   return nlohmann::json(std::string(text))
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      .dump(-1, ' ', kEnsureAscii, nlohmann::json::error_handler_t::replace);
 }
 
 bool NeedsQuotes(absl::string_view value) {
@@ -54,6 +57,24 @@ bool NeedsQuotes(absl::string_view value) {
 }
 
 }  // namespace
+
+std::string LoggedText(absl::string_view text, size_t max_bytes) {
+  constexpr absl::string_view kCut = "..";
+  // Replacing makes nothing shorter: what is longer than this is cut in any case.
+  const absl::string_view enough = text.substr(0, max_bytes + 1);
+  std::string shown = model::ReplaceInvalidUtf8({enough.data(), enough.size()});
+  if (shown.size() <= max_bytes) return shown;
+  size_t end = max_bytes - kCut.size();
+  while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;
+  shown.resize(end);
+  return absl::StrCat(shown, kCut);
+}
+
+LogField LogField::Whole(absl::string_view field_name, absl::string_view text) {
+  LogField field(field_name, "");
+  field.value = std::string(text);
+  return field;
+}
 
 LogField::LogField(absl::string_view field_name, int64_t number)
     : name(field_name), value(absl::StrCat(number)), literal(true) {}

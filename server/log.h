@@ -22,17 +22,28 @@ struct LogOptions {
   LogFormat format = LogFormat::kText;
 };
 
-// One named value of a line. Numbers stay numbers in JSON; text is escaped where a line needs it,
-// bad UTF-8 included.
+inline constexpr size_t kMaxLoggedBytes = 64;
+
+// A text from outside as it may be logged and kept: bad UTF-8 becomes U+FFFD; what is longer than
+// `max_bytes` is cut, at a character, and ends in "..".
+std::string LoggedText(absl::string_view text, size_t max_bytes = kMaxLoggedBytes);
+
+// One named value of a line. Numbers stay numbers in JSON; text becomes LoggedText, and is escaped:
+// a line is ASCII without control characters.
 struct LogField {
-  LogField(absl::string_view field_name, absl::string_view text) : name(field_name), value(text) {}
+  LogField(absl::string_view field_name, absl::string_view text)
+      : name(field_name), value(LoggedText(text)) {}
   // Without these two, a pointer would sooner become a bool than a string_view.
-  LogField(absl::string_view field_name, const char* text) : name(field_name), value(text) {}
-  LogField(absl::string_view field_name, const std::string& text) : name(field_name), value(text) {}
+  LogField(absl::string_view field_name, const char* text)
+      : LogField(field_name, absl::string_view(text)) {}
+  LogField(absl::string_view field_name, const std::string& text)
+      : LogField(field_name, absl::string_view(text)) {}
   LogField(absl::string_view field_name, int64_t number);
   LogField(absl::string_view field_name, int32_t number) : LogField(field_name, int64_t{number}) {}
   LogField(absl::string_view field_name, double number);
   LogField(absl::string_view field_name, bool truth);
+  // A text of our own, a message or an option, which is not cut.
+  static LogField Whole(absl::string_view field_name, absl::string_view text);
 
   std::string name;
   std::string value;

@@ -6,6 +6,7 @@
 #include "core/base/status_macros.h"
 #include "core/ops/kernel_target.h"
 #include "scanserve/v1/monitoring_service.grpc.pb.h"
+#include "server/audit_handlers.h"
 #include "server/convert_scan.h"
 #include "server/convert_time.h"
 #include "server/metrics_stream_call.h"
@@ -84,6 +85,15 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
                                           v1::GetServerInfoResponse* response) override {
     return UnaryCall::Start(backend_, "GetServerInfo", context, nullptr,
                             [this, response](Call&) { return FillInfo(response); });
+  }
+
+  grpc::ServerUnaryReactor* ReadAuditLog(grpc::CallbackServerContext* context,
+                                         const v1::ReadAuditLogRequest* request,
+                                         v1::ReadAuditLogResponse* response) override {
+    return UnaryCall::Start(backend_, "ReadAuditLog", context, &backend_.storing(),
+                            [this, request, response](Call&) {
+                              return server::ReadAuditLog(backend_, *request, response);
+                            });
   }
 
   grpc::ServerWriteReactor<v1::StreamMetricsResponse>* StreamMetrics(

@@ -31,7 +31,7 @@ void Reloader::ReloadTokens() {
   const absl::StatusOr<bool> changed = access_.Reload();
   const std::string fault(changed.status().message());
   if (!changed.ok() && fault != token_fault_)
-    LogWarning("tokens not read again", {{"message", fault}});
+    LogWarning("tokens not read again", {LogField::Whole("message", fault)});
   if (changed.ok() && *changed) LogInfo("tokens read again");
   token_fault_ = fault;
 }
@@ -40,7 +40,8 @@ void Reloader::ReloadCertificates() {
   const absl::StatusOr<bool> changed = certificates_->Reload(absl::Now());
   if (!changed.ok()) {
     LogWarning("certificates not read again",
-               {{"message", changed.status().message()}, {"failures", certificates_->failures()}});
+               {LogField::Whole("message", changed.status().message()),
+                {"failures", certificates_->failures()}});
   } else if (*changed) {
     LogInfo("certificates read again", {{"serial", certificates_->serial()},
                                         {"expires", absl::FormatTime(certificates_->expires())}});
@@ -52,7 +53,8 @@ void Reloader::ReloadLevel() {
   if (level.ok()) {
     SetLogLevel(*level);
   } else {
-    LogWarning("configuration not read again", {{"message", level.status().message()}});
+    LogWarning("configuration not read again",
+               {LogField::Whole("message", level.status().message())});
   }
 }
 

@@ -39,6 +39,7 @@ constexpr MethodRole kMethodRoles[] = {
     {"ExperimentService", "StopExperiment", Role::kAdmin},
     {"MonitoringService", "GetServerInfo", Role::kInfer},
     {"MonitoringService", "StreamMetrics", Role::kMetrics},
+    {"MonitoringService", "ReadAuditLog", Role::kAdmin},
 };
 
 }  // namespace

@@ -13,18 +13,20 @@ absl::Status GetScanOrder(const Backend& backend, const v1::GetScanOrderRequest&
 absl::Status GetActiveScan(const Backend& backend, const v1::GetActiveScanRequest& request,
                            v1::GetActiveScanResponse* response);
 
-// Changes: they wait for the disk.
+// Changes: they wait for the disk, one after the other on the thread for changes, and fill in
+// `report`.
 absl::Status DeleteScanOrder(Backend& backend, const v1::DeleteScanOrderRequest& request,
-                             v1::DeleteScanOrderResponse* response);
+                             ChangeReport& report, v1::DeleteScanOrderResponse* response);
 absl::Status SetActiveScan(Backend& backend, const v1::SetActiveScanRequest& request,
-                           v1::SetActiveScanResponse* response);
+                           ChangeReport& report, v1::SetActiveScanResponse* response);
 absl::Status CollectScanOrders(Backend& backend, const v1::CollectScanOrdersRequest& request,
-                               v1::CollectScanOrdersResponse* response);
+                               ChangeReport& report, v1::CollectScanOrdersResponse* response);
 absl::Status RollbackActiveScan(Backend& backend, const v1::RollbackActiveScanRequest& request,
-                                v1::RollbackActiveScanResponse* response);
+                                ChangeReport& report, v1::RollbackActiveScanResponse* response);
 
 // Stores an uploaded file. `header` has come, `npy` is complete.
 absl::Status StoreScanOrder(Backend& backend, const v1::UploadScanOrderHeader& header,
-                            const std::string& npy, v1::UploadScanOrderResponse* response);
+                            const std::string& npy, ChangeReport& report,
+                            v1::UploadScanOrderResponse* response);
 
 }  // namespace scanserve::server

@@ -52,10 +52,11 @@ class ScanOrderService final : public v1::ScanOrderService::CallbackService {
   grpc::ServerUnaryReactor* DeleteScanOrder(grpc::CallbackServerContext* context,
                                             const v1::DeleteScanOrderRequest* request,
                                             v1::DeleteScanOrderResponse* response) override {
-    return UnaryCall::Start(backend_, "DeleteScanOrder", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::DeleteScanOrder(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(backend_, "DeleteScanOrder", context, request->order().name(),
+                                  [this, request, response](Call& call) {
+                                    return server::DeleteScanOrder(backend_, *request,
+                                                                   call.report(), response);
+                                  });
   }
 
   grpc::ServerUnaryReactor* CheckScanSetting(grpc::CallbackServerContext* context,
@@ -67,28 +68,32 @@ class ScanOrderService final : public v1::ScanOrderService::CallbackService {
   grpc::ServerUnaryReactor* CollectScanOrders(grpc::CallbackServerContext* context,
                                               const v1::CollectScanOrdersRequest* request,
                                               v1::CollectScanOrdersResponse* response) override {
-    return UnaryCall::Start(backend_, "CollectScanOrders", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::CollectScanOrders(backend_, *request, response);
-                            });
+    const auto collect = [this, request, response](Call& call) {
+      return server::CollectScanOrders(backend_, *request, call.report(), response);
+    };
+    if (request->dry_run()) {
+      return UnaryCall::Start(backend_, "CollectScanOrders", context, &backend_.storing(), collect);
+    }
+    return UnaryCall::StartChange(backend_, "CollectScanOrders", context, request->name(), collect);
   }
 
   grpc::ServerUnaryReactor* SetActiveScan(grpc::CallbackServerContext* context,
                                           const v1::SetActiveScanRequest* request,
                                           v1::SetActiveScanResponse* response) override {
-    return UnaryCall::Start(backend_, "SetActiveScan", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::SetActiveScan(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(
+        backend_, "SetActiveScan", context, request->setting().order().name(),
+        [this, request, response](Call& call) {
+          return server::SetActiveScan(backend_, *request, call.report(), response);
+        });
   }
 
   grpc::ServerUnaryReactor* RollbackActiveScan(grpc::CallbackServerContext* context,
                                                const v1::RollbackActiveScanRequest* request,
                                                v1::RollbackActiveScanResponse* response) override {
-    return UnaryCall::Start(backend_, "RollbackActiveScan", context, &backend_.storing(),
-                            [this, request, response](Call&) {
-                              return server::RollbackActiveScan(backend_, *request, response);
-                            });
+    return UnaryCall::StartChange(
+        backend_, "RollbackActiveScan", context, "", [this, request, response](Call& call) {
+          return server::RollbackActiveScan(backend_, *request, call.report(), response);
+        });
   }
 
  private:

@@ -149,7 +149,7 @@ std::vector<LogField> Describe(const ServerOptions& options) {
   ServerOptions copy = options;
   const OptionTable table = RowsOf(copy);
   for (const OptionTable::Row& row : table.rows()) {
-    LogField field(row.key(), row.get());
+    LogField field = LogField::Whole(row.key(), row.get());
     field.literal =
         row.kind != Kind::kText && row.kind != Kind::kList && row.kind != Kind::kNumbers;
     fields.push_back(std::move(field));

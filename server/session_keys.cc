@@ -39,7 +39,8 @@ std::shared_ptr<const base::KeyRing> SessionKeys::Current() {
   stamp_ = stamp;
   absl::StatusOr<base::KeyRing> ring = Read();
   if (!ring.ok()) {
-    LogWarning("session keys not read again", {{"message", ring.status().message()}});
+    LogWarning("session keys not read again",
+               {LogField::Whole("message", ring.status().message())});
     return ring_;
   }
   ring_ = std::make_shared<const base::KeyRing>(*std::move(ring));

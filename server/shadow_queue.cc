@@ -145,7 +145,7 @@ void ShadowQueue::Run() {
       if (!scored.ok()) {
         LogWarning("shadow failed", {{"id", task->request->id},
                                      {"experiment", task->request->ticket->experiment_id()},
-                                     {"message", std::string(scored.message())}});
+                                     LogField::Whole("message", scored.message())});
         Drop(*task, ShadowDrop::kFailed);
       }
     }

@@ -27,6 +27,16 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     return call;
   }
 
+  // A call that changes what `name` names, on the thread for changes; it is audited.
+  static grpc::ServerUnaryReactor* StartChange(Backend& backend, absl::string_view method,
+                                               grpc::CallbackServerContext* context,
+                                               absl::string_view name, Work work) {
+    auto* call = new UnaryCall(backend, method, context, std::move(work));
+    call->call_.Audit(backend.audit(), name);
+    call->Begin(&backend.storing());
+    return call;
+  }
+
  private:
   UnaryCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context,
             Work work)

@@ -22,6 +22,7 @@ class ScanOrderUpload final : public UploadReactor<v1::UploadScanOrderRequest> {
   absl::Status Take(v1::UploadScanOrderRequest& part) override {
     if (part.has_header()) {
       if (header_) return absl::InvalidArgumentError("the header came twice");
+      report().asked.name = part.header().name();
       SCANSERVE_RETURN_IF_ERROR(store::ValidateOrderName(part.header().name()));
       header_ = part.header();
       return absl::OkStatus();
@@ -42,7 +43,9 @@ class ScanOrderUpload final : public UploadReactor<v1::UploadScanOrderRequest> {
     return absl::InvalidArgumentError("the first message must be the header");
   }
 
-  absl::Status Store() override { return StoreScanOrder(backend(), *header_, npy_, response_); }
+  absl::Status Store() override {
+    return StoreScanOrder(backend(), *header_, npy_, report(), response_);
+  }
 
   v1::UploadScanOrderResponse* const response_;
   std::optional<v1::UploadScanOrderHeader> header_;

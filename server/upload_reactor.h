@@ -44,9 +44,13 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   UploadReactor(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
       : backend_(backend),
         call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
-              backend.options().max_request_duration) {}
+              backend.options().max_request_duration) {
+    call_.Audit(backend.audit(), "");
+  }
 
   Backend& backend() { return backend_; }
+  // What is told of the upload.
+  ChangeReport& report() { return call_.report(); }
 
   // Takes the next message. An error ends the call.
   virtual absl::Status Take(Request& part) = 0;

@@ -15,6 +15,7 @@ void AddOrders(Program& program);
 void AddAdapters(Program& program);
 void AddExperiments(Program& program);
 void AddInfo(Program& program);
+void AddAudit(Program& program);
 void AddTop(Program& program);
 void AddHealth(Program& program);
 void AddBench(Program& program);

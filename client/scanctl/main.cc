@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   client::AddAdapters(program);
   client::AddExperiments(program);
   client::AddInfo(program);
+  client::AddAudit(program);
   client::AddTop(program);
   client::AddHealth(program);
   client::AddBench(program);

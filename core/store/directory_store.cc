@@ -37,7 +37,9 @@ DirectoryStore::DirectoryStore(const StoreOptions& options, base::FileDescriptor
       adapters_(absl::StrCat(options.folder, "/adapters"),
                 {options.max_adapters, options.max_bytes}, changes_,
                 [this] { return OrderBytes(); }),
-      experiments_(absl::StrCat(options.folder, "/experiments"), changes_) {}
+      experiments_(absl::StrCat(options.folder, "/experiments"), changes_),
+      audit_changes_(absl::StrCat(options.folder, "/audit/changes"), options.audit_records),
+      audit_refusals_(absl::StrCat(options.folder, "/audit/refused"), options.refused_records) {}
 
 absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const StoreOptions& options) {
   SCANSERVE_RETURN_IF_ERROR(MakeFolder(options.folder));
@@ -50,6 +52,9 @@ absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const Store
 absl::Status DirectoryStore::ReadFolders() {
   SCANSERVE_RETURN_IF_ERROR(adapters_.Open(warnings_));
   SCANSERVE_RETURN_IF_ERROR(experiments_.Open(warnings_));
+  SCANSERVE_RETURN_IF_ERROR(MakeFolder(absl::StrCat(options_.folder, "/audit")));
+  SCANSERVE_RETURN_IF_ERROR(audit_changes_.Open(warnings_));
+  SCANSERVE_RETURN_IF_ERROR(audit_refusals_.Open(warnings_));
   base::MutexLock lock(mutex_);
   SCANSERVE_ASSIGN_OR_RETURN(const StoredOrders stored, order_folder_.ReadAll(warnings_));
   orders_ = OrderTable(stored);

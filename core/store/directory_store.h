@@ -1,5 +1,5 @@
-// The directory store: scan orders, adapters, and each model's active setting and experiments, kept
-// in one folder.
+// The directory store: scan orders, adapters, each model's active setting and experiments, and who
+// changed them, kept in one folder.
 //
 //   LOCK                                held by the one store that has the folder open
 //   orders/<name>/<version>.npy         as uploaded
@@ -9,8 +9,10 @@
 //   adapters/<name>/<version>.json      written last: a version without it does not exist
 //   active/<model digest>.json          active setting and history
 //   experiments/<model digest>/         <id>.json, and <id>.stats with what it has counted
+//   audit/changes/, audit/refused/      records of changes, and of attempts that were refused
 //
 // Every file is written durably (core/base/file.h): a crash leaves the old or the new content.
+// Audit records are appended: it may leave one torn, which is skipped.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +30,7 @@
 #include "core/store/active_folder.h"
 #include "core/store/active_setting.h"
 #include "core/store/adapter_collection.h"
+#include "core/store/audit_trail.h"
 #include "core/store/collected_order.h"
 #include "core/store/experiment_collection.h"
 #include "core/store/order_folder.h"
@@ -41,6 +44,9 @@ struct StoreOptions {
   int64_t max_orders = 1000;              // versions of all names together
   int64_t max_adapters = 100;             // the same
   int64_t max_bytes = int64_t{10} << 30;  // of the files of all orders and adapters together
+  // Records that are kept at least, of changes and of refused attempts: some 50 MB and 5 MB.
+  int64_t audit_records = 100'000;
+  int64_t refused_records = 10'000;
 };
 
 // Thread-safe. Changes wait for each other and for the disk; reads never wait for a change's disk
@@ -100,6 +106,10 @@ class DirectoryStore {
 
   AdapterCollection& adapters() { return adapters_; }
   ExperimentCollection& experiments() { return experiments_; }
+  // Who changed what, and whose attempts were refused: apart, so that no flood of these pushes out
+  // those. The caller writes them.
+  AuditTrail& changes() { return audit_changes_; }
+  AuditTrail& refusals() { return audit_refusals_; }
 
   // When the store was last opened or changed with success.
   absl::Time last_success() const;
@@ -167,6 +177,8 @@ class DirectoryStore {
   absl::Time last_success_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   AdapterCollection adapters_;
   ExperimentCollection experiments_;
+  AuditTrail audit_changes_;
+  AuditTrail audit_refusals_;
 };
 
 }  // namespace scanserve::store

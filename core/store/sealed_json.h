@@ -17,4 +17,8 @@ std::string SealedText(nlohmann::json object);
 // are read too. INVALID_ARGUMENT when it is no such text, or was altered.
 absl::StatusOr<nlohmann::json> ParseSealed(absl::string_view text);
 
+// The same on one line, without its end, for files that grow by lines.
+std::string SealedLine(nlohmann::json object);
+absl::StatusOr<nlohmann::json> ParseSealedLine(absl::string_view line);
+
 }  // namespace scanserve::store

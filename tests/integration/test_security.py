@@ -9,11 +9,6 @@ import pytest
 import reflection_pb2 as reflection_pb
 import reflection_pb2_grpc as reflection_rpc
 from error_details_pb2 import RetryInfo
-from google.protobuf.descriptor_pb2 import ServiceDescriptorProto
-from scanserve.v1 import adapter_service_pb2 as adapters_pb
-from scanserve.v1 import experiment_service_pb2 as experiments_pb
-from scanserve.v1 import inference_service_pb2 as inference_pb
-from scanserve.v1 import monitoring_service_pb2 as monitoring_pb
 from scanserve.v1 import scan_order_service_pb2 as orders_pb
 from status_pb2 import Status
 
@@ -21,21 +16,11 @@ from authority import Authority
 from command_line import ok, run, scanctl
 from repository import ROOT
 from scanserve_client import CALL_SECONDS, Client, generate_request
-from secured import ROLES, new_token, tls, tls_flags
-from server_process import ServerProcess, failing_start
+from secured import Secured, all_methods, new_token, outcome, tls, tls_flags
+from server_process import failing_start
 
-MODULES = (inference_pb, orders_pb, adapters_pb, experiments_pb, monitoring_pb)
 REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 PROMPT = "planted prompt about the harbour"
-
-
-def all_methods():
-    """Each RPC of the contract, as its service and its description."""
-    for module in MODULES:
-        for service in module.DESCRIPTOR.services_by_name.values():
-            proto = ServiceDescriptorProto()
-            service.CopyToProto(proto)
-            yield from ((service.full_name, method.name) for method in proto.method)
 
 
 def role_of(service, method) -> str:
@@ -46,41 +31,11 @@ def role_of(service, method) -> str:
     return "infer" if service.endswith(".InferenceService") or reads else "admin"
 
 
-class Secured:
-    """A server with TLS and tokens."""
-
-    def __init__(self, folder):
-        self.authority = Authority(folder / "authority")
-        self.token_file = folder / "tokens"
-        self.tokens = {role: new_token(self.token_file, role) for role in ROLES}
-        self.expired = new_token(self.token_file, "admin", "--expires", "1ms")
-        self.server = ServerProcess(
-            folder / "server", *tls_flags(self.authority.issue("server")),
-            "--tokens", str(self.token_file), "--log-level", "trace")
-
-    def client(self, token="", authority=None) -> Client:
-        return Client(self.server.address, credentials=tls(authority or self.authority, token))
-
-
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
     made = Secured(tmp_path_factory.mktemp("secured"))
     yield made
     made.server.kill()
-
-
-def outcome(client, service, method, metadata=()) -> grpc.StatusCode:
-    """What an empty request leads to; the first answer counts as OK."""
-    call = client.channel.stream_stream(f"/{service}/{method}")(
-        iter([b""]), timeout=CALL_SECONDS, metadata=metadata)
-    try:
-        for _ in call:
-            break
-        return grpc.StatusCode.OK
-    except grpc.RpcError as error:
-        return error.code()
-    finally:
-        call.cancel()
 
 
 @pytest.mark.parametrize("service, method", all_methods())

@@ -98,6 +98,7 @@ void AddAll(Program& program) {
   AddAdapters(program);
   AddExperiments(program);
   AddInfo(program);
+  AddAudit(program);
   AddHealth(program);
   AddBench(program);
   AddSessionKeys(program);
@@ -395,6 +396,8 @@ TEST_F(CommandLineTest, RefusesWrongUseWithStatus2AndAsksNoServer) {
       {"bench", "--prompt-tokens", "9", "--prompt-file", "f"},
       {"bench", "--shared-prefix", "1.5"},
       {"bench", "--mix", "score"},
+      {"audit", "--limit", "0"},
+      {"audit", "--since", "yesterday"},
       {"session-keys"},
       {"session-keys", "new"},
       {"session-keys", "rotate", "file", "--keep", "0"},
@@ -428,7 +431,7 @@ TEST(HelpTest, FitsIntoEightyColumnsAndHasAnExample) {
     }
     ++commands;
   });
-  EXPECT_EQ(commands, 35);
+  EXPECT_EQ(commands, 36);
 }
 
 }  // namespace

@@ -46,6 +46,22 @@ TEST(SealedJsonTest, RefusesATextThatLacksItsChecksum) {
   EXPECT_FALSE(ParseSealed("").ok());
 }
 
+TEST(SealedJsonTest, SealsALineAsItSealsAText) {
+  const std::string line = SealedLine(Sample());
+  EXPECT_EQ(line.find('\n'), line.npos);
+  const nlohmann::json read = ParseSealedLine(line).value();
+  for (const auto& [key, value] : Sample().items()) EXPECT_EQ(read.at(key), value) << key;
+  for (size_t size = 0; size < line.size(); ++size) {
+    EXPECT_FALSE(ParseSealedLine(line.substr(0, size)).ok()) << size;
+  }
+  EXPECT_FALSE(ParseSealedLine(SealedText(Sample())).ok());
+  EXPECT_FALSE(ParseSealedLine("{\"format\":1}").ok());
+}
+
+TEST(SealedJsonTest, ReplacesBadUtf8) {
+  EXPECT_EQ(ParseSealedLine(SealedLine({{"name", "a\xFFz"}})).value().at("name"), "a\uFFFDz");
+}
+
 TEST(SealedJsonTest, ReadsFilesFromBeforeThereWasAChecksum) {
   EXPECT_EQ(ParseSealed(R"({"format": 1, "name": "old"})").value().at("name"), "old");
   EXPECT_FALSE(ParseSealed(R"({"format": 1, "name": "old", "checksum": "00"})").ok());
