@@ -5,7 +5,9 @@ import shutil
 import signal
 import socket
 import ssl
+import statistics
 import threading
+import time
 from types import SimpleNamespace
 
 import grpc
@@ -17,6 +19,8 @@ from command_line import ok, run
 from deadline import wait_until
 from scanserve_client import Client
 from secured import new_token, tls, tls_flags
+
+SWAP_SECONDS = 5
 
 
 def served_serial(server, authority) -> str:
@@ -93,17 +97,24 @@ def test_a_new_certificate_is_served_soon_and_no_handshake_fails(served):
     threads = [threading.Thread(target=load) for _ in range(2)]
     for thread in threads:
         thread.start()
+    taken = []
     try:
-        second = served.authority.issue("second")
-        served.install(second.certificate, second.key)
-        wait_until(lambda: served_serial(served.server, served.authority) == serial_of(second),
-                   "the new certificate", 30)
+        for name in ("second", "third", "fourth"):
+            new = served.authority.issue(name)
+            began = time.monotonic()
+            served.install(new.certificate, new.key)
+            wait_until(lambda new=new: served_serial(served.server, served.authority) ==
+                       serial_of(new), "the new certificate", 30)
+            taken.append(time.monotonic() - began)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+    print("seconds until it is served:", [round(each, 2) for each in taken], len(calls), "calls")
     assert calls and not failures
-    assert metrics(served) == {"ok": 1, "failed": 0, "expires": expiry_of(second)}
+    assert metrics(served) == {"ok": len(taken), "failed": 0, "expires": expiry_of(new)}
+    # A busy machine may hold up one.
+    assert statistics.median(taken) < SWAP_SECONDS
 
 
 def test_a_bad_set_is_logged_and_the_good_one_stays(served, tmp_path):
