@@ -153,9 +153,11 @@ std::string DriftText(const v1::ExperimentResults& results, int width, bool colo
   }
   if (!any) return "";
   return absl::StrCat("\n", table.Layout(width, colour),
-                      "drift: nats/token that answers cost the other arm more than their writer;\n"
-                      "differ: tokens at which the likeliest is not the same under both arms.\n"
-                      "Each arm likes its own text best: this is a distance, not a verdict.\n");
+                      "drift: what answers cost the other arm\n"
+                      "more than their writer, in nats/token\n"
+                      "differ: where the likeliest token is not\n"
+                      "the same. Each arm likes its own text\n"
+                      "best: a distance, not a verdict.\n");
 }
 
 Fields Summary(const v1::GetExperimentResponse& response) {

@@ -362,6 +362,23 @@ TEST_F(ExperimentTest, SurvivesARestartToTheBit) {
   EXPECT_EQ(Get().results().arms(0).requests(), 2 * before.results().arms(0).requests());
 }
 
+TEST_F(ExperimentTest, WhatTheDiskRefusedIsSavedTheNextTime) {
+  ASSERT_TRUE(Create().ok());
+  const std::filesystem::path experiments = folder_ + "/store/experiments";
+  const std::filesystem::path statistics =
+      std::filesystem::directory_iterator(experiments)->path() / "trial.stats";
+  ArmOf("ann");
+  // Nothing can take its place.
+  std::filesystem::remove(statistics);
+  std::filesystem::create_directories(statistics / "full");
+  server_->backend().experiments().Save();
+  std::filesystem::remove_all(statistics);
+  server_->backend().experiments().Save();
+  EXPECT_TRUE(std::filesystem::is_regular_file(statistics));
+  Start();
+  EXPECT_EQ(Get().results().arms(0).units() + Get().results().arms(1).units(), 1);
+}
+
 TEST_F(ExperimentTest, OnceStoppedRequestsGetTheActiveSettingAndResultsStay) {
   ASSERT_TRUE(Create().ok());
   ArmOf("ann");
@@ -565,6 +582,24 @@ TEST_F(ExperimentTest, DriftFromAnArmThatServesTheSameIsZero) {
     EXPECT_EQ(drift.other_choices(), 0);
     EXPECT_FALSE(drift.has_low());
   }
+}
+
+// The control alone has read the prompt for somebody.
+TEST_F(ExperimentTest, ShadowsLeaveNothingInTheCache) {
+  design_.mutable_arms(1)->set_weight(0);
+  design_.mutable_arms(1)->set_shadow(10'000);
+  ASSERT_TRUE(Create().ok());
+  v1::GenerateRequest request = RequestOf("ann");
+  for (int i = 0; i < 64; ++i) {
+    request.mutable_prompt()->mutable_token_ids()->add_ids(300 + i % 7);
+  }
+  ASSERT_TRUE(Generate(*inference_, request).status.ok());
+  while (!AllScored()) {
+  }
+  EXPECT_EQ(Get().results().arms(1).shadow().drift_of_control().scored(), 1);
+  *request.mutable_scan() = design_.arms(1).scan();
+  EXPECT_EQ(Generate(*inference_, request).started.cached_tokens(), 0);
+  EXPECT_GT(Generate(*inference_, request).started.cached_tokens(), 0);
 }
 
 // The engine stands still with a request in it, so that shadows wait.

@@ -103,7 +103,9 @@ TEST_F(ExperimentCollectionTest, WhatEndedItFirstStays) {
 
 TEST_F(ExperimentCollectionTest, AnOrderCannotBeDeletedWhileAnExperimentOfAnyModelRuns) {
   ASSERT_TRUE(experiments().Create(kOtherModel, Record("trial"), "none").ok());
+  ASSERT_TRUE(Put("tour", {2, 1, 0}).ok());
   Reopen();
+  EXPECT_TRUE(store_->Delete("tour", 2).ok());
   {
     // As the experiment's arm does while it runs.
     const auto held = store_->Load({"tour", 0, ""});
@@ -149,6 +151,16 @@ TEST_F(ExperimentCollectionTest, ADamagedRecordKeepsTheStoreFromOpening) {
     EXPECT_TRUE(absl::IsFailedPrecondition(opened)) << member;
     EXPECT_THAT(opened.message(), HasSubstr("trial.json is damaged")) << member;
   }
+}
+
+TEST_F(ExperimentCollectionTest, ARecordUnderAnotherNameIsDamaged) {
+  ASSERT_TRUE(experiments().Create(kModel, Record("trial"), "none").ok());
+  const std::string folder = "experiments/" + kModel;
+  const std::string text = FileContent(folder + "/trial.json");
+  store_.reset();
+  WriteFile(folder + "/other.json", text);
+  EXPECT_THAT(DirectoryStore::Open(options()).status().message(),
+              HasSubstr("other.json is damaged: its id is not that of its name"));
 }
 
 TEST_F(ExperimentCollectionTest, RemovesWhatInterruptedWritesLeftAndWarnsOfStrangeFiles) {
