@@ -58,7 +58,7 @@ class Backend {
   const ScanSelector& scans() const { return *scans_; }
   ExperimentTable& experiments() { return *experiments_; }
   const ExperimentTable& experiments() const { return *experiments_; }
-  // Scores prompts for experiments, in the background.
+  // Scores prompts and answers for experiments, in the background.
   ShadowQueue& shadows() { return *shadows_; }
   // What sessions are sealed with.
   SessionKeys& session_keys() { return *session_keys_; }

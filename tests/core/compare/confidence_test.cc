@@ -250,6 +250,43 @@ TEST(ConfidenceTest, HullIsTheSymmetricIntervalJoinedWithTheSkewedOne) {
   EXPECT_NEAR(hull.high, .02155975, 1e-8);
 }
 
+// confseq test/uniform_boundaries_unittest.cpp has the exact sequence for shares, by mixtures of
+// betas: 700 of 1,000 tuned to 100, .651629 to .745949; 15 of 50 tuned to 50, .129556 to .511896.
+// Ours, which knows nothing of shares, covers it and is a little wider.
+TEST(ConfidenceTest, HullOfAShareCoversTheExactSequenceOfConfseq) {
+  struct Case {
+    int64_t units;
+    int64_t failing;
+    double tuned;
+    Interval exact;
+    double most_width;
+  };
+  for (const Case& share : {Case{1'000, 700, 100, {.651629, .745949}, 1.02},
+                            Case{50, 15, 50, {.129556, .511896}, 1.2}}) {
+    std::vector<PairedCluster> clusters;
+    for (int64_t i = 0; i < share.units; ++i)
+      clusters.push_back({i < share.failing ? 1. : 0, 1, 0});
+    const double radius = AnytimeRadius(share.units, .05, MixtureScale(.05, share.tuned));
+    const Interval ours = HullInterval(EstimateRatio(clusters), radius);
+    EXPECT_LT(ours.low, share.exact.low);
+    EXPECT_GT(ours.high, share.exact.high);
+    EXPECT_LT((ours.high - ours.low) / (share.exact.high - share.exact.low), share.most_width);
+  }
+}
+
+// spotify/confidence tests/frequentist/test_bounds.py: of four looks that are planned before, at
+// 250, 450, 630 and 810 units, each is at level .00095, .00241, .00410, .00636 when alpha is .01.
+// We plan no looks: those of the hybrid plan cost more, at a fifth of alpha, and its end costs
+// less.
+TEST(ConfidenceTest, LooksAtAnyTimeCostMoreThanPlannedOnesAndTheEndOfTheHybridPlanLess) {
+  const std::vector<std::pair<int64_t, double>> looks = {
+      {250, .00095}, {450, .00241}, {630, .00410}, {810, .00636}};
+  for (const auto& [n, level] : looks) {
+    EXPECT_GT(AnytimeRadius(n, .002, MixtureScale(.002, 100)), FixedRadius(n, level)) << n;
+  }
+  EXPECT_LT(FixedRadius(810, .008), FixedRadius(810, .00636));
+}
+
 TEST(ConfidenceTest, HullIsSymmetricWithoutSkewnessAndMirroredByTheSign) {
   const RatioEstimate even = EstimateRatio({{{1, 1, 0}, {2, 1, 0}, {3, 1, 0}}});
   const Interval interval = HullInterval(even, 2);

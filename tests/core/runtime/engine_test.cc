@@ -295,7 +295,8 @@ TEST(EngineTest, SaysTheLikeliestTokenOfEachTargetWhenAsked) {
   request.mode = PerplexityMode::kContinuation;
   request.prefix_tokens = static_cast<int64_t>(kPrompt);
   request.per_token = true;
-  for (const bool asked : {true, false, true}) {
+  for (int round = 0; round < 60; ++round) {
+    const bool asked = round != 1;
     request.likeliest = asked;
     const auto targets = Collect(*Submit(*engine, request)).targets;
     ASSERT_EQ(targets.size(), kAnswer);
