@@ -129,6 +129,7 @@ TEST_F(AdapterWireTest, ARequestInFlightKeepsItsAdapterAndMemoryGoesWithIt) {
   const GenerateResult quiet = Generate(*inference, RequestWith("mine"));
   std::weak_ptr<const model::Adapter> held =
       server_.backend().adapters().Find("mine", 0, "").value();
+  while (held.use_count() > 1) std::this_thread::yield();  // the first call's, for a moment
   server_.gate().Close();
   GenerateResult result;
   std::thread request([&] { result = Generate(*inference, RequestWith("mine")); });

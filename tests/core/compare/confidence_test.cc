@@ -274,6 +274,15 @@ TEST(ConfidenceTest, HullOfAShareCoversTheExactSequenceOfConfseq) {
   }
 }
 
+// confseq test/uniform_boundaries_unittest.cpp: a band around a whole distribution function, at all
+// times from 100 observations on, has the half-width .08204769 at 1,000. Ours is for one share, at
+// its widest a half.
+TEST(ConfidenceTest, OneShareCostsLessThanABandAroundAWholeDistribution) {
+  const double radius = AnytimeRadius(1'000, .05, MixtureScale(.05, 100));
+  EXPECT_LT(radius * std::sqrt(.25 / 1'000), .08204769);
+  EXPECT_GT(radius * std::sqrt(.25 / 1'000), .08204769 / 2);
+}
+
 // spotify/confidence tests/frequentist/test_bounds.py: of four looks that are planned before, at
 // 250, 450, 630 and 810 units, each is at level .00095, .00241, .00410, .00636 when alpha is .01.
 // We plan no looks: those of the hybrid plan cost more, at a fifth of alpha, and its end costs
