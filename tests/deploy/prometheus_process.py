@@ -37,9 +37,9 @@ def hurried(rules: str, pace: int) -> str:
 
 
 class PrometheusProcess:
-    """Scrapes one server each second; ready once this is made."""
+    """Scrapes servers each second; ready once this is made."""
 
-    def __init__(self, folder: Path, target: str, pace: int = 1):
+    def __init__(self, folder: Path, targets: list[str], pace: int = 1):
         shutil.copytree(DEPLOY / "prometheus" / "rules", folder / "rules")
         alerts = folder / "rules" / "alerts.yml"
         alerts.write_text(hurried(alerts.read_text(encoding="utf-8"), pace), encoding="utf-8")
@@ -50,7 +50,8 @@ class PrometheusProcess:
         config["global"] = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
         config["scrape_configs"][0]["static_configs"] = [
             # A pod's labels, as discovery adds them in a cluster.
-            {"targets": [target], "labels": {"namespace": "scanserve", "pod": "scanserve-0"}}]
+            {"targets": [target], "labels": {"namespace": "scanserve", "pod": f"scanserve-{number}"}}
+            for number, target in enumerate(targets)]
         file = folder / "prometheus.yml"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
         self.address = f"127.0.0.1:{free_port()}"
@@ -84,6 +85,11 @@ class PrometheusProcess:
         """The alerts that fire now."""
         alerts = self.get("/api/v1/alerts")["data"]["alerts"]
         return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+
+    def fired(self, alert: str) -> list[dict[str, str]]:
+        """The labels of each series for which an alert has fired, whether it does still or not."""
+        found = self.query(f'last_over_time(ALERTS{{alertname="{alert}",alertstate="firing"}}[1h])')
+        return [each["metric"] for each in found]
 
     def kill(self) -> None:
         self.process.kill()

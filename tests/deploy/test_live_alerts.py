@@ -1,4 +1,7 @@
-"""Faults of a live server, and the alerts that they make fire; each in a minute's time."""
+"""Faults of a live server, and the alerts that they make fire: an hour in a minute.
+
+Those that a server of its own can have: test_live_faults.py.
+"""
 
 import subprocess
 
@@ -42,7 +45,7 @@ def watch(tmp_path):
     def watched(server: ServerProcess) -> PrometheusProcess:
         folder = tmp_path / "prometheus"
         folder.mkdir()
-        watching.append(PrometheusProcess(folder, server.http_address, PACE))
+        watching.append(PrometheusProcess(folder, [server.http_address], PACE))
         # Before the first scrape it knows of no server, which is an alert of its own.
         wait_until(lambda: watching[0].query('up{job="scanserve"} == 1')
                    and not watching[0].firing(), "the first scrape")

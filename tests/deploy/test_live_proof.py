@@ -30,7 +30,7 @@ WITHOUT_TLS = {"scanserve_certificate_expiry_timestamp_seconds",
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     server = ServerProcess(tmp_path_factory.mktemp("server"))
-    watching = PrometheusProcess(tmp_path_factory.mktemp("prometheus"), server.http_address)
+    watching = PrometheusProcess(tmp_path_factory.mktemp("prometheus"), [server.http_address])
     load(server, watching)
     yield watching
     watching.kill()
