@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "core/base/file.h"
+#include "core/base/sha256.h"
 #include "core/base/status_macros.h"
 
 namespace scanserve::server {
@@ -35,9 +36,15 @@ absl::StatusOr<bool> AccessControl::Reload() {
   if (!list.ok()) return base::InFile(options_.tokens, list.status());
   base::MutexLock lock(mutex_);
   if (tokens_ != nullptr && text == text_) return false;
+  digest_ = base::Sha256Hex(text);
   text_ = std::move(text);
   tokens_ = std::make_shared<const base::TokenList>(*std::move(list));
   return true;
+}
+
+std::string AccessControl::token_list_digest() const {
+  base::MutexLock lock(mutex_);
+  return digest_;
 }
 
 std::shared_ptr<const base::TokenList> AccessControl::tokens() const {

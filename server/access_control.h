@@ -52,6 +52,8 @@ class AccessControl {
 
   // Reads the tokens again; true when they changed. The old ones stay when it fails.
   absl::StatusOr<bool> Reload();
+  // SHA-256 of the list in force, 64 hex digits; empty when there is none.
+  std::string token_list_digest() const;
 
  private:
   explicit AccessControl(const SecurityOptions& options)
@@ -63,6 +65,7 @@ class AccessControl {
   RateLimiter limiter_;
   mutable base::Mutex mutex_;
   std::string text_ ABSL_GUARDED_BY(mutex_);
+  std::string digest_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const base::TokenList> tokens_ ABSL_GUARDED_BY(mutex_);
 };
 

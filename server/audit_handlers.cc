@@ -30,10 +30,10 @@ absl::StatusOr<store::AuditQuery> QueryFromProto(const v1::ReadAuditLogRequest& 
   store::AuditQuery query;
   query.limit = static_cast<size_t>(request.limit() == 0 ? kDefaultRecords : request.limit());
   query.before = request.before();
-  SCANSERVE_ASSIGN_OR_RETURN(
-      query.since, TimeOr(query.since, "since", request.has_since(), request.since()));
-  SCANSERVE_ASSIGN_OR_RETURN(
-      query.until, TimeOr(query.until, "until", request.has_until(), request.until()));
+  SCANSERVE_ASSIGN_OR_RETURN(query.since,
+                             TimeOr(query.since, "since", request.has_since(), request.since()));
+  SCANSERVE_ASSIGN_OR_RETURN(query.until,
+                             TimeOr(query.until, "until", request.has_until(), request.until()));
   query.method = request.method();
   query.name = request.name();
   query.caller = request.caller();

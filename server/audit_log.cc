@@ -11,6 +11,7 @@ namespace {
 constexpr absl::Duration kBetweenFlushes = absl::Seconds(1);
 constexpr size_t kMaxMessageBytes = 256;
 constexpr char kOk[] = "OK";
+constexpr char kServerItself[] = "server";
 
 store::AuditRecord RecordOf(const ChangeAttempt& attempt, const Change& change) {
   store::AuditRecord record;
@@ -31,11 +32,11 @@ store::AuditRecord RecordOf(const ChangeAttempt& attempt, const Change& change) 
 }
 
 void LogRecord(const store::AuditRecord& record) {
-  std::vector<LogField> fields = {
-      {"id", record.request_id}, {"method", record.method}, {"code", record.code}};
+  std::vector<LogField> fields = {{"method", record.method}, {"code", record.code}};
   const std::pair<const char*, const std::string&> texts[] = {
-      {"caller", record.caller},  {"peer", record.peer},      {"name", record.name},
-      {"old", record.old_digest}, {"new", record.new_digest}, {"detail", record.detail}};
+      {"id", record.request_id}, {"caller", record.caller},  {"peer", record.peer},
+      {"name", record.name},     {"old", record.old_digest}, {"new", record.new_digest},
+      {"detail", record.detail}};
   for (const auto& [name, text] : texts) {
     if (!text.empty()) fields.emplace_back(name, text);
   }
@@ -66,6 +67,15 @@ void AuditLog::Tell(const ChangeAttempt& attempt, const ChangeReport& report) {
   for (const Change& removed : report.removed) tell(removal, removed);
   if (!changed || report.removed.empty()) tell(attempt, report.asked);
   if (changed || !report.removed.empty()) FlushTrail(trail);
+}
+
+void AuditLog::TellOwn(absl::string_view method, Change change) {
+  ChangeAttempt own;
+  own.caller = kServerItself;
+  own.method = method;
+  own.code = kOk;
+  change.revision = store_.revision();
+  Tell(own, {std::move(change), {}});
 }
 
 void AuditLog::Flush() {

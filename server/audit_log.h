@@ -44,9 +44,6 @@ struct ChangeAttempt {
   bool refused = false;
 };
 
-// Who changes what without being asked over the wire.
-inline constexpr absl::string_view kServerItself = "server";
-
 // Thread-safe.
 class AuditLog {
  public:
@@ -60,6 +57,9 @@ class AuditLog {
   // disk that refuses a record takes nothing from the change: the record is tried again each second
   // and meanwhile kept in memory, as many as AuditTrail::kMaxWaiting.
   void Tell(const ChangeAttempt& attempt, const ChangeReport& report);
+
+  // The same of what the server did without being asked over the wire: its caller is "server".
+  void TellOwn(absl::string_view method, Change change);
 
  private:
   void Flush();

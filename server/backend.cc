@@ -124,9 +124,10 @@ absl::StatusOr<std::unique_ptr<Backend>> Backend::Create(const ServerOptions& op
       backend->scans_, ScanSelector::Create(*backend->store_, {model.digest, model.tokenizer_digest,
                                                                model.config.num_layers}));
   SCANSERVE_ASSIGN_OR_RETURN(backend->session_keys_, OpenSessionKeys(options));
-  SCANSERVE_ASSIGN_OR_RETURN(backend->experiments_,
-                             ExperimentTable::Create(backend->store_->experiments(), model.digest,
-                                                     *backend->scans_, *backend->adapters_));
+  SCANSERVE_ASSIGN_OR_RETURN(
+      backend->experiments_,
+      ExperimentTable::Create(backend->store_->experiments(), model.digest, *backend->scans_,
+                              *backend->adapters_, *backend->audit_));
   backend->metrics_ = std::make_unique<RequestMetrics>(registry, options.metrics, model.name);
   runtime::EngineOptions engine = options.engine;
   engine.observer = backend->metrics_->engine_observer();

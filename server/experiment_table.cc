@@ -13,6 +13,9 @@ namespace {
 
 using experiment::Statistics;
 
+// As it is told of an experiment that nobody asked to stop.
+constexpr char kStopMethod[] = "StopExperiment";
+
 absl::StatusOr<PinnedArm> Pin(const store::ExperimentArm& arm, const ScanSelector& scans,
                               const AdapterTable& adapters) {
   PinnedArm pinned;
@@ -41,6 +44,13 @@ absl::Status InExperiment(absl::string_view id, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("experiment ", id, ": ", status.message()));
 }
 
+Change EndOf(const std::string& id, const char* why) {
+  Change change;
+  change.name = id;
+  change.detail = why;
+  return change;
+}
+
 experiment::Stop StoppedNow(experiment::StopReason reason) {
   experiment::Stop stop;
   stop.reason = reason;
@@ -52,9 +62,9 @@ experiment::Stop StoppedNow(experiment::StopReason reason) {
 
 absl::StatusOr<std::unique_ptr<ExperimentTable>> ExperimentTable::Create(
     store::ExperimentCollection& store, std::string model_digest, const ScanSelector& scans,
-    const AdapterTable& adapters) {
+    const AdapterTable& adapters, AuditLog& audit) {
   auto table =
-      std::unique_ptr<ExperimentTable>(new ExperimentTable(store, std::move(model_digest)));
+      std::unique_ptr<ExperimentTable>(new ExperimentTable(store, std::move(model_digest), audit));
   for (const store::ExperimentRecord& record : table->List()) {
     if (!record.running()) continue;
     const absl::Status resumed = table->Resume(record, scans, adapters);
@@ -78,6 +88,7 @@ absl::Status ExperimentTable::Resume(const store::ExperimentRecord& record,
     if (!pinned.ok()) {
       LogWarning("experiment ended",
                  {{"experiment", id}, LogField::Whole("why", pinned.status().message())});
+      audit_.TellOwn(kStopMethod, EndOf(id, "an arm is lost"));
       return store_.Stop(model_digest_, id, StoppedNow(experiment::StopReason::kArmLost));
     }
     arms.push_back(*std::move(pinned));
@@ -209,6 +220,9 @@ absl::Status ExperimentTable::SaveRunning() {
                                {"reason", static_cast<int64_t>(stop->reason)},
                                {"arm", stop->arm},
                                {"observations", stop->observations}});
+  if (stop->reason != experiment::StopReason::kRequest) {
+    audit_.TellOwn(kStopMethod, EndOf(id, "by its own rules"));
+  }
   Swap(nullptr);
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "core/base/mutex.h"
 #include "core/store/experiment_collection.h"
 #include "server/adapter_table.h"
+#include "server/audit_log.h"
 #include "server/running_experiment.h"
 #include "server/scan_selector.h"
 
@@ -22,12 +23,13 @@ class ExperimentTable {
  public:
   // Goes on with the experiment that runs, from what was saved last. One whose order or adapter is
   // not there any more ends (kArmLost). FAILED_PRECONDITION when its statistics are damaged or
-  // gone, or its rule of assignment is not known here. `store`, `scans` and `adapters` outlive the
-  // table.
+  // gone, or its rule of assignment is not known here. `store`, `scans`, `adapters` and `audit`,
+  // which is told of experiments that end by themselves, outlive the table.
   static absl::StatusOr<std::unique_ptr<ExperimentTable>> Create(store::ExperimentCollection& store,
                                                                  std::string model_digest,
                                                                  const ScanSelector& scans,
-                                                                 const AdapterTable& adapters);
+                                                                 const AdapterTable& adapters,
+                                                                 AuditLog& audit);
   // Saves what is unsaved.
   ~ExperimentTable();
 
@@ -57,8 +59,8 @@ class ExperimentTable {
   void Save();
 
  private:
-  ExperimentTable(store::ExperimentCollection& store, std::string model_digest)
-      : store_(store), model_digest_(std::move(model_digest)) {}
+  ExperimentTable(store::ExperimentCollection& store, std::string model_digest, AuditLog& audit)
+      : store_(store), model_digest_(std::move(model_digest)), audit_(audit) {}
 
   absl::Status Resume(const store::ExperimentRecord& record, const ScanSelector& scans,
                       const AdapterTable& adapters);
@@ -70,6 +72,7 @@ class ExperimentTable {
 
   store::ExperimentCollection& store_;
   const std::string model_digest_;
+  AuditLog& audit_;
   // Held through a change; taken before mutex_.
   base::Mutex changes_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable base::Mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/log.h"
 
@@ -9,6 +10,12 @@ namespace scanserve::server {
 namespace {
 
 constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
+
+Change Detailed(std::string detail) {
+  Change change;
+  change.detail = std::move(detail);
+  return change;
+}
 
 }  // namespace
 
@@ -27,12 +34,29 @@ void Reloader::Look() {
   LogInfo("reloaded");
 }
 
+void Reloader::TellTo(AuditLog* audit) {
+  base::MutexLock lock(mutex_);
+  audit_ = audit;
+}
+
+void Reloader::Tell(absl::string_view method, Change change) {
+  base::MutexLock lock(mutex_);
+  if (audit_ != nullptr) audit_->TellOwn(method, std::move(change));
+}
+
 void Reloader::ReloadTokens() {
+  const std::string before = access_.token_list_digest();
   const absl::StatusOr<bool> changed = access_.Reload();
   const std::string fault(changed.status().message());
   if (!changed.ok() && fault != token_fault_)
     LogWarning("tokens not read again", {LogField::Whole("message", fault)});
-  if (changed.ok() && *changed) LogInfo("tokens read again");
+  if (changed.ok() && *changed) {
+    LogInfo("tokens read again");
+    Change change;
+    change.old_digest = before;
+    change.new_digest = access_.token_list_digest();
+    Tell("ReloadTokens", std::move(change));
+  }
   token_fault_ = fault;
 }
 
@@ -45,6 +69,7 @@ void Reloader::ReloadCertificates() {
   } else if (*changed) {
     LogInfo("certificates read again", {{"serial", certificates_->serial()},
                                         {"expires", absl::FormatTime(certificates_->expires())}});
+    Tell("ReloadCertificates", Detailed(absl::StrCat("serial=", certificates_->serial())));
   }
 }
 
@@ -52,6 +77,7 @@ void Reloader::ReloadLevel() {
   const absl::StatusOr<std::string> level = read_level_();
   if (level.ok()) {
     SetLogLevel(*level);
+    Tell("ReloadLogLevel", Detailed(absl::StrCat("level=", *level)));
   } else {
     LogWarning("configuration not read again",
                {LogField::Whole("message", level.status().message())});

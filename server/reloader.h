@@ -6,7 +6,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "core/base/mutex.h"
 #include "server/access_control.h"
+#include "server/audit_log.h"
 #include "server/periodic_task.h"
 #include "server/server_certificates.h"
 
@@ -25,16 +27,23 @@ class Reloader {
   // Thread-safe.
   void RequestReload() { requested_.store(true); }
 
+  // Who is told what was taken over, until it is null; waits for a telling that is under way.
+  // Thread-safe.
+  void TellTo(AuditLog* audit);
+
  private:
   void Look();
   void ReloadTokens();
   void ReloadCertificates();
   void ReloadLevel();
+  void Tell(absl::string_view method, Change change);
 
   AccessControl& access_;
   ServerCertificates* const certificates_;
   const ReadLevel read_level_;
   std::atomic<bool> requested_{false};
+  base::Mutex mutex_;
+  AuditLog* audit_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // Logged once, not each second.
   std::string token_fault_;
   PeriodicTask task_;

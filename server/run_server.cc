@@ -42,6 +42,7 @@ struct ServerParts {
   const ServerCertificates* certificates;
   Readiness& readiness;
   MetricRegistry& registry;
+  Reloader& reloader;
 };
 
 class LogSession {
@@ -103,6 +104,8 @@ absl::Status Serve(const ServerOptions& options, const ServerParts& parts) {
   Lifecycle& lifecycle = parts.lifecycle;
   SCANSERVE_ASSIGN_OR_RETURN(const auto backend,
                              Backend::Create(options, lifecycle, parts.access, parts.registry));
+  parts.reloader.TellTo(&backend->audit());
+  const absl::Cleanup untold = [&parts] { parts.reloader.TellTo(nullptr); };
   SCANSERVE_RETURN_IF_ERROR(backend->WarmUp());
   if (lifecycle.stop_requested()) return absl::OkStatus();
   const PeriodicTask expiry(kExpiryCheck, [&lifecycle] { lifecycle.EndExpiredCalls(absl::Now()); });
@@ -146,7 +149,7 @@ absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_le
   const CertificateMetrics certificate_metrics(certificates.get());
   const MetricRegistry::Attachment certificate_attachment(registry, certificate_metrics);
   SCANSERVE_ASSIGN_OR_RETURN(const auto http, OpenHttp(options, readiness, registry, *access));
-  return Serve(options, {lifecycle, *access, certificates.get(), readiness, registry});
+  return Serve(options, {lifecycle, *access, certificates.get(), readiness, registry, reloads});
 }
 
 }  // namespace scanserve::server

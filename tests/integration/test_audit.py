@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import struct
 import time
 
@@ -15,11 +16,12 @@ from scanserve.v1 import monitoring_service_pb2 as monitoring_pb
 from scanserve.v1 import scan_order_service_pb2 as orders_pb
 from scanserve.v1 import scan_pb2 as scan_pb
 
+from authority import serial
 from command_line import ok, scanctl
 from deadline import wait_until
 from repository import ADAPTERS
 from scanserve_client import CALL_SECONDS, IDENTITY, refused, setting
-from secured import Secured, all_methods, outcome
+from secured import Secured, all_methods, new_token, outcome
 
 STATUS = grpc.StatusCode
 # Beside List*, Get* and InferenceService: what changes nothing, whatever its name.
@@ -240,6 +242,34 @@ def test_the_log_says_the_same_as_the_records(audited):
             record.name, record.version, record.revision)
         assert (line.get("old", ""), line.get("new", ""), line.get("detail", "")) == (
             record.old_digest, record.new_digest, record.detail)
+
+
+def test_what_the_server_does_by_itself_is_recorded_too(audited):
+    design = experiments_pb.ExperimentDesign()
+    design.CopyFrom(EXPERIMENT)
+    design.stop.max_units = 1
+    list_digest = hashlib.sha256(audited.token_file.read_bytes()).hexdigest()
+    with audited.client(audited.tokens["admin"]) as client:
+        def own():
+            return [each for each in records(client) if each.caller == "server"]
+
+        client.experiments.CreateExperiment(experiments_pb.CreateExperimentRequest(design=design),
+                                            timeout=CALL_SECONDS)
+        client.greedy("The", tokens=1, unit_key="ann")
+        ended = wait_until(own, "the end of the experiment")
+        assert [(each.method, each.name, each.code, each.peer) for each in ended] == [
+            ("StopExperiment", "trial", "OK", "")]
+        new_token(audited.token_file, "infer")
+        tokens = wait_until(lambda: own()[1:], "the new list of tokens")[0]
+        assert (tokens.method, tokens.old_digest) == ("ReloadTokens", list_digest)
+        assert tokens.new_digest == hashlib.sha256(audited.token_file.read_bytes()).hexdigest()
+        audited.server.process.send_signal(signal.SIGHUP)
+        level = wait_until(lambda: own()[2:], "the log level")[0]
+        assert (level.method, level.detail) == ("ReloadLogLevel", "level=trace")
+        renewed = audited.authority.issue("server")
+        taken = wait_until(lambda: own()[3:], "the new certificate")[0]
+        assert taken.method == "ReloadCertificates"
+        assert int(taken.detail.removeprefix("serial="), 16) == serial(renewed.certificate)
 
 
 def test_records_outlive_restarts_and_torn_writes(start_server, connect, tmp_path):

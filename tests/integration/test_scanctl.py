@@ -22,7 +22,8 @@ COMMANDS = ["generate", "perplexity", "compare", "extract", "tokenize", "detoken
             "orders activate", "orders deactivate", "orders rollback", "orders history",
             "orders check", "orders gc",
             "adapters", "adapters list", "adapters load", "adapters upload", "adapters unload",
-            "info", "audit", "health", "bench", "session-keys", "session-keys new", "session-keys rotate"]
+            "info", "audit", "health", "bench", "session-keys", "session-keys new",
+            "session-keys rotate"]
 
 
 @pytest.fixture
