@@ -1,5 +1,6 @@
 #include "server/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
@@ -34,7 +35,7 @@ constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kMaxSyncThreads = 16;
 // What a call takes to end after its time is over.
 constexpr absl::Duration kAgeGrace = absl::Seconds(5);
-// Of what gRPC says.
+// Of what gRPC and protobuf say.
 constexpr size_t kMaxMessageBytes = 1'024;
 constexpr int kPingMilliseconds = 30'000;
 constexpr int kPingTimeoutMilliseconds = 10'000;
@@ -44,6 +45,11 @@ constexpr int kMinClientPingMilliseconds = 9'000;
 void LogFromGrpc(gpr_log_func_args* args) {
   if (args->severity != GPR_LOG_SEVERITY_ERROR) return;
   LogWarning("grpc", {LogField::Whole("message", LoggedText(args->message, kMaxMessageBytes))});
+}
+
+// Its own handler would write to standard error, whatever the format and whoever reads it.
+void LogFromProtobuf(google::protobuf::LogLevel, const char*, int, const std::string& message) {
+  LogWarning("protobuf", {LogField::Whole("message", LoggedText(message, kMaxMessageBytes))});
 }
 
 int MillisecondsOf(absl::Duration duration) {
@@ -94,6 +100,7 @@ class GrpcServerImpl final : public GrpcServer {
   absl::Status Start(const ServerOptions& options) {
     SCANSERVE_ASSIGN_OR_RETURN(const auto address, ParseListen(options.listen));
     gpr_set_log_function(LogFromGrpc);
+    google::protobuf::SetLogHandler(LogFromProtobuf);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

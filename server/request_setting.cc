@@ -12,8 +12,9 @@ namespace scanserve::server {
 
 absl::Status CheckModelName(const Backend& backend, const std::string& name) {
   if (name.empty() || name == backend.model().name) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("model: no model \"", name.substr(0, 64),
-                                          "\" is served, only \"", backend.model().name, "\""));
+  return absl::NotFoundError(absl::StrCat("model: no model ", store::QuotedForMessage(name),
+                                          " is served, only ",
+                                          store::QuotedForMessage(backend.model().name)));
 }
 
 absl::StatusOr<std::shared_ptr<const PinnedScan>> ChooseScan(const Backend& backend,

@@ -30,12 +30,15 @@ class Authority:
                 "-subj", f"/CN=authority {folder.name}", "-days", 2, "-keyout", self.key,
                 "-out", self.certificate)
 
-    def issue(self, name: str, days: int = 1) -> Certificate:
-        """For this machine; `days` below 0 make one that has expired."""
+    def issue(self, name: str, days: int = 1, subject_alternative: str = "") -> Certificate:
+        """For this machine; `days` below 0 make one that has expired. `subject_alternative`, as
+        openssl's configuration has it, stands in place of its addresses."""
         made = Certificate(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         request = self.folder / f"{name}.csr"
         extensions = self.folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:{name}\n")
+        extensions.write_text(
+            f"subjectAltName=@names\n[names]\n{subject_alternative}\n" if subject_alternative
+            else f"subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:{name}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-subj", f"/CN={name}", "-keyout", made.key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key,

@@ -1,10 +1,15 @@
 #include "server/log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
+#include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "core/model/tokenizer/utf8.h"
 #include "nlohmann/json.hpp"
@@ -80,6 +85,49 @@ TEST(LogTest, MakesOneLineOfAnyTextAndLosesNothingThatIsShown) {
       ASSERT_EQ(value.find_first_of(" =\""), value.npos);
     }
   }
+}
+
+// Standard error as a pipe that nobody reads until Drain.
+class UnreadStandardError {
+ public:
+  UnreadStandardError() : saved_(::dup(STDERR_FILENO)) {
+    EXPECT_EQ(::pipe(ends_), 0);
+    EXPECT_EQ(::dup2(ends_[1], STDERR_FILENO), STDERR_FILENO);
+  }
+  // All that is written until `end` has returned.
+  std::string Drain(const std::function<void()>& end) {
+    std::string text;
+    std::thread reader([this, &text] {
+      char bytes[4096];
+      ssize_t count = 0;
+      while ((count = ::read(ends_[0], bytes, sizeof bytes)) > 0) text.append(bytes, count);
+    });
+    end();
+    EXPECT_EQ(::dup2(saved_, STDERR_FILENO), STDERR_FILENO);
+    ::close(ends_[1]);
+    reader.join();
+    ::close(ends_[0]);
+    ::close(saved_);
+    return text;
+  }
+
+ private:
+  const int saved_;
+  int ends_[2] = {-1, -1};
+};
+
+TEST(LogTest, DropsTheOldestLinesRatherThanWaitForAReader) {
+  constexpr int64_t kLines = 30'000;
+  UnreadStandardError unread;
+  StartLog({});
+  for (int64_t i = 0; i < kLines; ++i) LogInfo("counted", {{"n", i}});
+  const int64_t dropped = LogLinesDropped();
+  const std::string text = unread.Drain(&StopLog);
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  EXPECT_EQ(static_cast<int64_t>(lines.size()) + dropped, kLines);
+  // The pipe holds some before the queue fills.
+  EXPECT_GT(dropped, kLines / 2);
+  EXPECT_TRUE(absl::EndsWith(lines.back(), " counted n=29999"));
 }
 
 TEST(LogTest, KnowsItsLevels) {
