@@ -36,7 +36,7 @@ struct EngineOptions {
   // as one that only decodes: when prompts of normal priority are read, and when only low ones are.
   // More reads faster and makes the gaps between tokens longer; 1 reads as little as possible.
   double prompt_slowdown = 2.5;
-  double low_priority_slowdown = 2.2;
+  double low_priority_slowdown = 2.25;
   // Of the tokens read and the requests admitted, the part that is low priority's while there is
   // normal work for all.
   double low_priority_share = 0.2;

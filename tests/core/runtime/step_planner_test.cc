@@ -244,7 +244,9 @@ struct Beside {
 
 // Steps of 8 decoding sequences with something long to read beside them, after a warm-up.
 Beside ReadBeside(Machine machine, const PlannedJobOptions& reader) {
-  StepPlanner planner(Options());
+  EngineOptions options = Options();
+  options.low_priority_slowdown = 2.2;
+  StepPlanner planner(options);
   Sequences sequences = Decoders(8);
   for (int i = 0; i < 30; ++i) {
     const StepPlan plan = Step(planner, sequences);
