@@ -25,14 +25,28 @@ absl::Status WriteAll(int descriptor, absl::string_view content, const std::stri
   return absl::OkStatus();
 }
 
-absl::Status WriteAndSync(const std::string& path, absl::string_view content, Readers readers) {
+// The owner and the rights of the file `path`, if there is one, for `descriptor`.
+absl::Status TakeRightsOf(const std::string& path, int descriptor) {
+  struct stat old;
+  if (::stat(path.c_str(), &old) != 0) return absl::OkStatus();
+  if (::fchown(descriptor, old.st_uid, old.st_gid) != 0 ||
+      ::fchmod(descriptor, old.st_mode & 0777) != 0) {
+    return UnavailableFromErrno("keeping the owner of", path);
+  }
+  return absl::OkStatus();
+}
+
+// Of what is to replace the file `replaced`.
+absl::Status WriteAndSync(const std::string& path, absl::string_view content, Readers readers,
+                          const std::string& replaced) {
   const mode_t mode = readers == Readers::kOwner ? 0600 : 0644;
   const FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!file.valid()) return UnavailableFromErrno("creating", path);
   // What a crash left of another writing has the rights that it got then.
-  if (readers == Readers::kOwner && ::fchmod(file.get(), mode) != 0) {
-    return UnavailableFromErrno("restricting", path);
+  if (readers == Readers::kOwner) {
+    if (::fchmod(file.get(), mode) != 0) return UnavailableFromErrno("restricting", path);
+    SCANSERVE_RETURN_IF_ERROR(TakeRightsOf(replaced, file.get()));
   }
   SCANSERVE_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
   if (::fsync(file.get()) != 0) return UnavailableFromErrno("syncing", path);
@@ -100,7 +114,7 @@ absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path
 
 absl::Status WriteFileDurably(const std::string& path, absl::string_view content, Readers readers) {
   const std::string temporary = absl::StrCat(path, kTemporarySuffix);
-  absl::Status status = WriteAndSync(temporary, content, readers);
+  absl::Status status = WriteAndSync(temporary, content, readers, path);
   if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
     status = UnavailableFromErrno("renaming to", path);
   }

@@ -44,7 +44,7 @@ absl::StatusOr<std::string> ReadOpenFile(int descriptor, const std::string& path
 // kTemporarySuffix, fsyncs it, renames it over `path` and fsyncs the folder. A crash at any point
 // leaves the old or the new content, and perhaps the neighbour. UNAVAILABLE when the system cannot
 // (disk full, read-only, gone); the old content then stands, unless only the folder's fsync failed.
-// Two writers of one path need a lock. With kOwner nobody else may read it, from its first byte on.
+// Two writers need a lock. kOwner: for the owner alone, or owner and rights as of the old content.
 enum class Readers { kAsUmaskSays, kOwner };
 absl::Status WriteFileDurably(const std::string& path, absl::string_view content,
                               Readers readers = Readers::kAsUmaskSays);

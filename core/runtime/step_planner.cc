@@ -100,8 +100,7 @@ StepPlan StepPlanner::Plan(const std::vector<std::unique_ptr<Sequence>>& running
   const double for_low = LowShare(budget, normal, low);
   const double spent = Fill(normal, normal_time_, budget - for_low, plan);
   const bool normal_wants_all = Wanted(normal) >= budget - for_low;
-  const double spent_low =
-      Fill(low, low_time_, normal_wants_all ? for_low : budget - spent, plan);
+  const double spent_low = Fill(low, low_time_, normal_wants_all ? for_low : budget - spent, plan);
   low_credit_ = std::clamp(low_credit_ - spent_low, 0.0, budget);
   return plan;
 }

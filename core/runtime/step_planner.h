@@ -66,8 +66,8 @@ class StepPlanner {
   const double prompt_slowdown_;
   const double low_priority_slowdown_;
   StepCost cost_;
-  // Of each level, by start-time fair queueing (Goyal, Vin and Cheng, 1996), in tokens: who has read
-  // least since it came has the next turn.
+  // Of each level, by start-time fair queueing (Goyal, Vin and Cheng, 1996), in tokens: who has
+  // read least since it came has the next turn.
   int64_t normal_time_ = 0;
   int64_t low_time_ = 0;
   int64_t steps_since_only_decoding_;

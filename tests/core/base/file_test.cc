@@ -56,6 +56,21 @@ TEST_F(FileTest, AFileForItsOwnerIsForNobodyElseEvenOverAnOldNeighbour) {
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }
 
+TEST_F(FileTest, AFileForItsOwnerKeepsTheOwnerAndTheRightsOfTheOneThatItReplaces) {
+  const std::string path = folder_ + "/tokens";
+  std::ofstream(path) << "old";
+  // Only root may give a file away.
+  const uid_t owner = ::geteuid() == 0 ? 65532 : ::geteuid();
+  ASSERT_EQ(::chown(path.c_str(), owner, static_cast<gid_t>(-1)), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  ASSERT_TRUE(WriteFileDurably(path, "new", Readers::kOwner).ok());
+  struct stat status;
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, owner);
+  EXPECT_EQ(status.st_mode & 0777U, 0640U);
+  EXPECT_EQ(ReadFile(path, 9).value(), "new");
+}
+
 TEST_F(FileTest, RefusesAFileLargerThanTheLimit) {
   ASSERT_TRUE(WriteFileDurably(folder_ + "/x", "12345").ok());
   const absl::Status status = ReadFile(folder_ + "/x", 4).status();
