@@ -55,6 +55,7 @@ void BatchRunner::RunTogether(std::vector<Chunk> chunks) {
     }
     batch.push_back({chunk.tokens, sequence.state.get(), sequence.job->basics().adapter.get()});
   }
+  SCANSERVE_CHECK(static_cast<int64_t>(rows.size()) <= workspace_.max_rows());
   model_.network->Embed(tokens, residual_.data());
   for (int64_t layer = 0; layer < model_.config.num_layers; ++layer) {
     model_.network->RunLayer(layer, batch, residual_.data(), workspace_, pool_);

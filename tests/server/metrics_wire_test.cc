@@ -95,7 +95,9 @@ TEST(MetricsWireTest, GaugesReturnToZeroAfterFailures) {
   queued_context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(200)));
   const auto queued = stub->Generate(&queued_context, GreedyRequest(5));
   const LabelValues normal = {{"priority", "normal"}};
-  while (SumOf(server.registry(), "scanserve_queued_requests", normal) < 1) {
+  // The engine tells its client of the slot a moment before it tells the gauge.
+  while (SumOf(server.registry(), "scanserve_queued_requests", normal) < 1 ||
+         SumOf(server.registry(), "scanserve_state_slots_used") < 1) {
     std::this_thread::yield();
   }
   EXPECT_EQ(SumOf(server.registry(), "scanserve_state_slots_used"), 1);

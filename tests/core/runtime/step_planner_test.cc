@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 
@@ -287,6 +288,32 @@ TEST(StepPlannerTest, LowPriorityBesideDecodingStretchesStepsAsFarAsSaid) {
       // The third machine decodes in the time of a few rows: no less than four are read.
       EXPECT_LE(beside.p99, 2.4);
       EXPECT_NEAR(beside.mean, 2.2, 0.2);
+    }
+  }
+}
+
+TEST(StepPlannerTest, NoStepHasMoreRowsThanItMayWhateverIsAskedAndWhateverItTakes) {
+  std::mt19937 random(5);
+  const auto pick = [&](int count) { return static_cast<int>(random() % count); };
+  for (int round = 0; round < 50; ++round) {
+    EngineOptions options = Options();
+    options.step_tokens = 24 + pick(100);
+    options.prompt_chunk_tokens = 1 + pick(40);
+    StepPlanner planner(options);
+    Sequences sequences = Decoders(pick(24));
+    for (int step = 0; step < 200; ++step) {
+      if (pick(3) == 0) {
+        Add(sequences, {.priority = pick(2) == 0 ? Priority::kNormal : Priority::kLow,
+                        .tokens = 2 + pick(200),
+                        .scored = pick(2) == 0});
+      }
+      const StepPlan plan = Step(planner, sequences);
+      EXPECT_LE(plan.rows.decoding + plan.rows.reading, options.step_tokens);
+      std::erase_if(sequences, [](const auto& sequence) {
+        return sequence->reading.size() > 1 && sequence->tokens_left() == 0;
+      });
+      // From a microsecond to a minute.
+      planner.Observe(plan.rows, std::pow(10, pick(80) / 10. - 6));
     }
   }
 }
