@@ -25,12 +25,13 @@ absl::Status WriteAll(int descriptor, absl::string_view content, const std::stri
   return absl::OkStatus();
 }
 
-// The owner and the rights of the file `path`, if there is one, for `descriptor`.
+// The owner and the rights of the file `path`, if there is one, for `descriptor`; a file that
+// everybody may read is its owner's alone from now on.
 absl::Status TakeRightsOf(const std::string& path, int descriptor) {
   struct stat old;
   if (::stat(path.c_str(), &old) != 0) return absl::OkStatus();
-  if (::fchown(descriptor, old.st_uid, old.st_gid) != 0 ||
-      ::fchmod(descriptor, old.st_mode & 0777) != 0) {
+  const mode_t mode = (old.st_mode & S_IRWXO) != 0 ? 0600 : old.st_mode & 0770;
+  if (::fchown(descriptor, old.st_uid, old.st_gid) != 0 || ::fchmod(descriptor, mode) != 0) {
     return UnavailableFromErrno("keeping the owner of", path);
   }
   return absl::OkStatus();

@@ -69,6 +69,10 @@ TEST_F(FileTest, AFileForItsOwnerKeepsTheOwnerAndTheRightsOfTheOneThatItReplaces
   EXPECT_EQ(status.st_uid, owner);
   EXPECT_EQ(status.st_mode & 0777U, 0640U);
   EXPECT_EQ(ReadFile(path, 9).value(), "new");
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  ASSERT_TRUE(WriteFileDurably(path, "newer", Readers::kOwner).ok());
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U) << "what everybody could read is a slip";
 }
 
 TEST_F(FileTest, RefusesAFileLargerThanTheLimit) {
