@@ -174,7 +174,10 @@ double StepPlanner::AddReading(Sequence& sequence, double budget, StepPlan& plan
     plan.rows.reading += plan.layer_by_layer_tokens;
     return static_cast<double>(plan.layer_by_layer_tokens);
   }
-  const int64_t most = sequence.max_chunk_tokens();
+  // Whatever the costs say: no more rows than a step has.
+  const int64_t most =
+      std::min(sequence.max_chunk_tokens(), step_tokens_ - plan.rows.decoding - plan.rows.reading);
+  if (most <= 0) return 0;
   Chunk chunk = {&sequence, 0};
   double spent = 0;
   while (chunk.tokens < most) {
