@@ -318,6 +318,21 @@ TEST(StepPlannerTest, NoStepHasMoreRowsThanItMayWhateverIsAskedAndWhateverItTake
   }
 }
 
+// Costs that were never observed make budgets that are an ulp short of a whole row.
+TEST(StepPlannerTest, PartsOfARowThatAreKeptNeverMakeOneTooMany) {
+  for (const Priority priority : {Priority::kNormal, Priority::kLow}) {
+    for (int decoding = 1; decoding < 64; ++decoding) {
+      StepPlanner planner(Options());
+      for (int i = 0; i < 8; ++i) {
+        Sequences sequences = Decoders(i % 2 == 0 ? decoding : 0);
+        Add(sequences, {.priority = priority, .tokens = 1000}, 3);
+        const StepPlan plan = Step(planner, sequences);
+        ASSERT_LE(plan.rows.decoding + plan.rows.reading, 512) << decoding << " decoding";
+      }
+    }
+  }
+}
+
 TEST(StepPlannerTest, ReadingGoesOnHoweverSlowItIs) {
   StepPlanner planner(Options());
   Machine machine(1e-5, 1e-6, 1, 0);
