@@ -168,8 +168,9 @@ absl::Status Checked(const FaultList& faults) {
     std::cout << "The configuration is valid." << std::endl;
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(faults.faults().size(), " faults:\n  ", absl::StrJoin(faults.faults(), "\n  ")));
+  return absl::InvalidArgumentError(absl::StrCat(faults.faults().size(),
+                                                 faults.faults().size() == 1 ? " fault" : " faults",
+                                                 ":\n  ", absl::StrJoin(faults.faults(), "\n  ")));
 }
 
 }  // namespace

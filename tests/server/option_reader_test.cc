@@ -188,6 +188,11 @@ TEST_F(OptionReaderTest, SaysWhereAFileIsNoToml) {
   EXPECT_THAT(Faults({"--config", "/nowhere/at/all.toml"}), HasSubstr("/nowhere/at/all.toml"));
 }
 
+TEST_F(OptionReaderTest, CountsASingleFaultAsOne) {
+  EXPECT_THAT(Faults({"--check-config", "--store", "/s", "--frobnicate"}),
+              HasSubstr("1 fault:\n  --frobnicate: no option"));
+}
+
 TEST_F(OptionReaderTest, ChecksTheConfigurationAndExits) {
   testing::internal::CaptureStdout();
   const auto read = Read({"--store", "/store", "--check-config"});
