@@ -44,10 +44,39 @@ bool IsBrokenConnection(absl::string_view message) {
          absl::StrContains(message, "keepalive watchdog timeout");
 }
 
+// What to change after a connection that was made and could not be used; empty when `message` tells
+// of no such thing.
+std::string HandshakeSentence(const std::string& message, absl::string_view server) {
+  if (absl::StrContains(message, "certificate verify failed")) {
+    return absl::StrCat("the certificate of ", server,
+                        " is of no authority that is trusted, or not valid now: name its authority "
+                        "with --tls-ca");
+  }
+  if (absl::StrContains(message, "is not in peer certificate")) {
+    return absl::StrCat("the certificate of ", server,
+                        " does not name that host: name it with --server as the certificate does");
+  }
+  if (absl::StrContains(message, "wrong version number")) {
+    return absl::StrCat(server, " does not speak TLS: leave out --tls and --tls-ca");
+  }
+  if (absl::StrContains(message, "handshake failed")) {
+    return absl::StrCat("TLS with ", server, " failed (", message, ")");
+  }
+  if (IsConnectFailure(message) && IsBrokenConnection(message)) {
+    return absl::StrCat(server,
+                        " hung up at once: it may want TLS (--tls-ca) or a client's certificate "
+                        "(--tls-certificate)");
+  }
+  return "";
+}
+
 std::string UnavailableSentence(const std::string& message, absl::string_view server) {
   if (IsLookupFailure(message)) {
     return absl::StrCat("no address is known for the host of ", server,
                         ": give one with --server HOST:PORT");
+  }
+  if (std::string handshake = HandshakeSentence(message, server); !handshake.empty()) {
+    return handshake;
   }
   if (IsConnectFailure(message)) {
     return absl::StrCat("no server answers at ", server,

@@ -28,6 +28,12 @@ TEST(StatusSentenceTest, TellsABrokenConnectionFromAMissingServer) {
             "the connection to host:1 broke before the answer ended (Socket closed)");
 }
 
+// What gRPC says in each case is read from real servers in tests/integration/test_security.py.
+TEST(StatusSentenceTest, KeepsTheReasonOfAHandshakeThatItDoesNotKnow) {
+  EXPECT_EQ(Sentence(grpc::StatusCode::UNAVAILABLE, "Ssl handshake failed: no shared cipher"),
+            "TLS with host:1 failed (Ssl handshake failed: no shared cipher)");
+}
+
 TEST(StatusSentenceTest, SaysThatAHostIsUnknown) {
   EXPECT_EQ(Sentence(grpc::StatusCode::UNAVAILABLE, "DNS resolution failed for host:1: NXDOMAIN"),
             "no address is known for the host of host:1: give one with --server HOST:PORT");
