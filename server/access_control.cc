@@ -29,7 +29,13 @@ absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(
 }
 
 absl::StatusOr<bool> AccessControl::Reload() {
-  if (options_.tokens.empty()) return false;
+  if (!uses_tokens()) return false;
+  absl::StatusOr<bool> changed = ReadTokens();
+  tokens_stale_ = !changed.ok();
+  return changed;
+}
+
+absl::StatusOr<bool> AccessControl::ReadTokens() {
   SCANSERVE_ASSIGN_OR_RETURN(std::string text,
                              base::ReadFile(options_.tokens, base::kMaxTokenListBytes));
   absl::StatusOr<base::TokenList> list = base::TokenList::Parse(text);

@@ -1,6 +1,7 @@
 // Who a caller is and whether it may: the tokens, the role table and the rate of each caller.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,9 @@ class AccessControl {
 
   // Reads the tokens again; true when they changed. The old ones stay when it fails.
   absl::StatusOr<bool> Reload();
+  bool uses_tokens() const { return !options_.tokens.empty(); }
+  // The last Reload failed: the list in force may be older than the file.
+  bool tokens_stale() const { return tokens_stale_.load(); }
   // SHA-256 of the list in force, 64 hex digits; empty when there is none.
   std::string token_list_digest() const;
 
@@ -59,10 +63,12 @@ class AccessControl {
   explicit AccessControl(const SecurityOptions& options)
       : options_(options), limiter_(options.max_requests_per_second, options.request_burst) {}
 
+  absl::StatusOr<bool> ReadTokens();
   std::shared_ptr<const base::TokenList> tokens() const;
 
   const SecurityOptions options_;
   RateLimiter limiter_;
+  std::atomic<bool> tokens_stale_{false};
   mutable base::Mutex mutex_;
   std::string text_ ABSL_GUARDED_BY(mutex_);
   std::string digest_ ABSL_GUARDED_BY(mutex_);

@@ -66,7 +66,8 @@ void AuditLog::Tell(const ChangeAttempt& attempt, const ChangeReport& report) {
   removal.message.clear();
   for (const Change& removed : report.removed) tell(removal, removed);
   if (!changed || report.removed.empty()) tell(attempt, report.asked);
-  if (changed || !report.removed.empty()) FlushTrail(trail);
+  if (!changed && report.removed.empty()) return;
+  if (const absl::Status flushed = trail.Flush(); !flushed.ok()) TellOfFailure(flushed);
 }
 
 void AuditLog::TellOwn(absl::string_view method, Change change) {
@@ -79,15 +80,19 @@ void AuditLog::TellOwn(absl::string_view method, Change change) {
 }
 
 void AuditLog::Flush() {
-  FlushTrail(store_.changes());
-  FlushTrail(store_.refusals());
+  absl::Status flushed = store_.changes().Flush();
+  flushed.Update(store_.refusals().Flush());
+  if (flushed.ok()) {
+    disk_refuses_ = false;
+  } else {
+    TellOfFailure(flushed);
+  }
 }
 
-void AuditLog::FlushTrail(store::AuditTrail& trail) {
-  const absl::Status flushed = trail.Flush();
-  const bool refused_before = disk_refuses_.exchange(!flushed.ok());
-  if (flushed.ok() || refused_before) return;
-  LogError("audit records not written", {LogField::Whole("message", flushed.message())});
+void AuditLog::TellOfFailure(const absl::Status& failure) {
+  ++write_failures_;
+  if (disk_refuses_.exchange(true)) return;
+  LogError("audit records not written", {LogField::Whole("message", failure.message())});
 }
 
 }  // namespace scanserve::server

@@ -61,12 +61,18 @@ class AuditLog {
   // The same of what the server did without being asked over the wire: its caller is "server".
   void TellOwn(absl::string_view method, Change change);
 
+  // How often the disk refused records, which is each second that it goes on.
+  int64_t write_failures() const { return write_failures_.load(); }
+  // Records that more than AuditTrail::kMaxWaiting came after while it did.
+  int64_t lost() const { return store_.changes().lost() + store_.refusals().lost(); }
+
  private:
   void Flush();
-  void FlushTrail(store::AuditTrail& trail);
+  void TellOfFailure(const absl::Status& failure);
 
   store::DirectoryStore& store_;
-  // Told once, not each second.
+  std::atomic<int64_t> write_failures_{0};
+  // Logged once, not each second.
   std::atomic<bool> disk_refuses_{false};
   PeriodicTask flushing_;
 };

@@ -54,6 +54,7 @@ class Backend {
   const store::DirectoryStore& store() const { return *store_; }
   // Who changed what.
   AuditLog& audit() { return *audit_; }
+  const AuditLog& audit() const { return *audit_; }
   ScanSelector& scans() { return *scans_; }
   const ScanSelector& scans() const { return *scans_; }
   ExperimentTable& experiments() { return *experiments_; }

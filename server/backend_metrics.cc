@@ -135,6 +135,12 @@ Families BackendMetrics::Collect() const {
   families.push_back(GaugeOf("scanserve_store_last_success_timestamp_seconds",
                              "When the store was last opened or changed with success.", {},
                              Timestamp(backend_.store().last_success())));
+  families.push_back(CounterOf("scanserve_audit_write_failures_total",
+                               "How often the disk refused audit records.", {},
+                               static_cast<double>(backend_.audit().write_failures())));
+  families.push_back(CounterOf("scanserve_audit_records_lost_total",
+                               "Audit records lost while the disk refused them.", {},
+                               static_cast<double>(backend_.audit().lost())));
   return families;
 }
 

@@ -125,8 +125,10 @@ std::string Call::trace_id() const {
 Rejection Call::RejectionOf(const absl::Status& status) const {
   if (absl::IsUnavailable(status) && !registered_) return Rejection::kDraining;
   // What fails later for want of resources does not ask for a retry.
-  const bool overload = absl::IsResourceExhausted(status) && base::RetryDelay(status).has_value();
-  return overload ? Rejection::kOverload : Rejection::kNone;
+  if (!absl::IsResourceExhausted(status) || !base::RetryDelay(status).has_value()) {
+    return Rejection::kNone;
+  }
+  return registered_ ? Rejection::kOverload : Rejection::kRateLimit;
 }
 
 grpc::Status Call::End(const absl::Status& status) {
@@ -151,7 +153,12 @@ void Call::Log(const CallEnd& end, const absl::Status& status, const std::string
                                   {"ms", absl::ToDoubleMilliseconds(end.duration)}};
   const std::string trace = trace_id();
   if (!trace.empty()) fields.emplace_back("trace_id", trace);
-  if (!identity_.empty()) fields.emplace_back("caller", identity_);
+  // Who is not known is where it came from.
+  if (identity_.empty()) {
+    fields.emplace_back("peer", context_->peer());
+  } else {
+    fields.emplace_back("caller", identity_);
+  }
   if (prompt_tokens_ > 0) fields.emplace_back("prompt_tokens", prompt_tokens_);
   if (generated_tokens_ > 0) fields.emplace_back("generated_tokens", generated_tokens_);
   if (IsOurFault(status)) {

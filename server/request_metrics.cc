@@ -14,7 +14,17 @@ constexpr absl::string_view kEngineMethods[] = {kGenerate, "ComputePerplexity", 
                                                 "ExtractHiddenStates"};
 
 const char* Reason(Rejection rejection) {
-  return rejection == Rejection::kDraining ? "draining" : "overload";
+  switch (rejection) {
+    case Rejection::kNone:
+      break;
+    case Rejection::kOverload:
+      return "overload";
+    case Rejection::kRateLimit:
+      return "rate_limit";
+    case Rejection::kDraining:
+      return "draining";
+  }
+  return "";
 }
 
 // Clocks may be set back.
@@ -144,7 +154,8 @@ void RequestMetrics::BeginAtZero() {
   for (const absl::string_view method : kEngineMethods) {
     open_.Add(Of(method));
     cancelled_.Add(Of(method));
-    for (const Rejection rejection : {Rejection::kOverload, Rejection::kDraining}) {
+    for (const Rejection rejection :
+         {Rejection::kOverload, Rejection::kRateLimit, Rejection::kDraining}) {
       rejected_.Add(With(Of(method), "reason", Reason(rejection)));
     }
   }

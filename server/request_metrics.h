@@ -31,8 +31,9 @@ struct RequestLabels {
   std::string arm;
 };
 
-// Why a call was turned away before anything was done for it.
-enum class Rejection { kNone, kOverload, kDraining };
+// Why a call was turned away before anything was done for it: too much is asked of the server, too
+// much by this caller, or the server stops.
+enum class Rejection { kNone, kOverload, kRateLimit, kDraining };
 
 // How a call ended.
 struct CallEnd {

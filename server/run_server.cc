@@ -12,7 +12,6 @@
 #include "core/base/status_macros.h"
 #include "server/admin_server.h"
 #include "server/backend.h"
-#include "server/certificate_metrics.h"
 #include "server/drain.h"
 #include "server/experiment_table.h"
 #include "server/grpc_server.h"
@@ -24,6 +23,7 @@
 #include "server/periodic_task.h"
 #include "server/process_metrics.h"
 #include "server/readiness.h"
+#include "server/security_metrics.h"
 #include "server/stop_signals.h"
 #include "server/watchdog.h"
 
@@ -146,8 +146,8 @@ absl::Status RunServer(const ServerOptions& options, Reloader::ReadLevel read_le
   MetricRegistry registry;
   const ProcessMetrics process(readiness);
   const MetricRegistry::Attachment process_attachment(registry, process);
-  const CertificateMetrics certificate_metrics(certificates.get());
-  const MetricRegistry::Attachment certificate_attachment(registry, certificate_metrics);
+  const SecurityMetrics security(*access, certificates.get());
+  const MetricRegistry::Attachment security_attachment(registry, security);
   SCANSERVE_ASSIGN_OR_RETURN(const auto http, OpenHttp(options, readiness, registry, *access));
   return Serve(options, {lifecycle, *access, certificates.get(), readiness, registry, reloads});
 }

@@ -1,24 +1,28 @@
-// The certificates of the gRPC port: until when they are valid, and how often they were read again.
+// What the server lets callers in by: until when its certificates are valid, how often they were
+// read again, and whether its token list is the one on disk.
 #pragma once
 
 #include <prometheus/collectable.h>
 
 #include <vector>
 
+#include "server/access_control.h"
 #include "server/server_certificates.h"
 
 namespace scanserve::server {
 
 // Thread-safe.
-class CertificateMetrics final : public prometheus::Collectable {
+class SecurityMetrics final : public prometheus::Collectable {
  public:
-  // `certificates` outlives it; null, without TLS, has nothing to show.
-  explicit CertificateMetrics(const ServerCertificates* certificates)
-      : certificates_(certificates) {}
+  // Both outlive it. Without TLS `certificates` is null, and there is nothing to show of them; so
+  // it is of tokens where none are asked for.
+  SecurityMetrics(const AccessControl& access, const ServerCertificates* certificates)
+      : access_(access), certificates_(certificates) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
+  const AccessControl& access_;
   const ServerCertificates* const certificates_;
 };
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from authority import Authority, Certificate
-from command_line import environment, ok, scanctl
+from command_line import environment, ok, run, scanctl
 from deadline import wait_until
 from held_thread import HeldThread
 from repository import GOLDEN, program
@@ -50,7 +50,11 @@ class Servers:
         self._certificates = Authority(folder / "authority")
         self._used = Certificate(folder / "server.crt", folder / "server.key")
         self._install(self._certificates.issue("good", days=30))
-        self.certificates = self._start("certificates", *checkpoint("sharded"),
+        self._tokens = folder / "tokens"
+        self.metrics_token = ok(run("scanctl", "token", "new", self._tokens, "--role",
+                                    "metrics")).strip()
+        self.certificates = self._start("certificates", *checkpoint("sharded"), "--tokens",
+                                        str(self._tokens),
                                         "--tls-certificate", str(self._used.certificate),
                                         "--tls-key", str(self._used.key), "--runtime-dir",
                                         str(folder / "run"))
@@ -95,6 +99,7 @@ class Servers:
         self.keep_a_slot()
         self.answer_late()
         self.install_bad_certificates()
+        self.spoil_the_token_list()
 
     def hold_the_engine(self) -> None:
         """The engine makes no step for a request that waits."""
@@ -118,7 +123,7 @@ class Servers:
              "1")
 
     def take_the_store_away(self) -> None:
-        """Every change fails, again and again."""
+        """Every change fails, again and again, and so does the record of each attempt."""
         self.store.store.rename(self._folder / "gone")
         going_on = threading.Event()
 
@@ -155,3 +160,7 @@ class Servers:
         self._install(Certificate(self._used.certificate, other.key))
         wait_until(lambda: "certificates not read again" in self.certificates.log.read_text(),
                    "the refusal")
+
+    def spoil_the_token_list(self) -> None:
+        """It cannot be read any more; Prometheus' token stays in force."""
+        self._tokens.write_text("no token list\n")

@@ -37,9 +37,9 @@ def hurried(rules: str, pace: int) -> str:
 
 
 class PrometheusProcess:
-    """Scrapes servers each second; ready once this is made."""
+    """Scrapes servers each second, with a token if one is given; ready once this is made."""
 
-    def __init__(self, folder: Path, targets: list[str], pace: int = 1):
+    def __init__(self, folder: Path, targets: list[str], pace: int = 1, token: str = ""):
         shutil.copytree(DEPLOY / "prometheus" / "rules", folder / "rules")
         alerts = folder / "rules" / "alerts.yml"
         alerts.write_text(hurried(alerts.read_text(encoding="utf-8"), pace), encoding="utf-8")
@@ -52,6 +52,8 @@ class PrometheusProcess:
             # A pod's labels, as discovery adds them in a cluster.
             {"targets": [target], "labels": {"namespace": "scanserve", "pod": f"scanserve-{number}"}}
             for number, target in enumerate(targets)]
+        if token:
+            config["scrape_configs"][0]["authorization"] = {"credentials": token}
         file = folder / "prometheus.yml"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
         self.address = f"127.0.0.1:{free_port()}"

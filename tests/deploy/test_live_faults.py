@@ -31,6 +31,8 @@ ALERTS = {
     "ScanserveCertificateExpiring": {"instance": "certificates"},
     "ScanserveCertificateExpiringToday": {"instance": "certificates"},
     "ScanserveCertificateReloadFailed": {"instance": "certificates"},
+    "ScanserveTokenListStale": {"instance": "certificates"},
+    "ScanserveAuditNotWritten": {"instance": "store"},
 }
 ELSEWHERE = {"ScanserveDown", "ScanserveRestarting", "ScanserveQueueFull",
              "ScanserveRequestsRejected", "ScanserveActiveSettingLost"}
@@ -43,7 +45,8 @@ def fleet(tmp_path_factory):
         servers = Servers(tmp_path_factory.mktemp("servers"), ends)
         ok(scanctl(servers.late, *GENERATE))
         targets = [server.http_address for server in servers.all]
-        prometheus = PrometheusProcess(tmp_path_factory.mktemp("prometheus"), targets, PACE)
+        prometheus = PrometheusProcess(tmp_path_factory.mktemp("prometheus"), targets, PACE,
+                                       servers.metrics_token)
         ends.callback(prometheus.kill)
         wait_until(lambda: len(prometheus.query('up{job="scanserve"} == 1')) == len(targets)
                    and not prometheus.firing(), "the first scrapes")

@@ -34,6 +34,9 @@ def test_alerts_fire_when_they_should(path):
     ("engine_test.yml", "timestamp_seconds > 60)", "timestamp_seconds > 6000)"),
     ("engine_test.yml", 'reason="overload"', 'reason="draining"'),
     ("settings_test.yml", "time() < 14 * 86400", "time() < 1 * 86400"),
+    ("settings_test.yml", "token_list_stale == 1", "token_list_stale == 0"),
+    ("settings_test.yml", "audit_write_failures_total[5m]) > 0",
+     "audit_write_failures_total[5m]) >= 0"),
     ("objectives_test.yml", "ratio_rate1h > 0.0144", "ratio_rate1h > 0.144"),
 ])
 def test_the_alert_tests_find(tmp_path, path, old, new):

@@ -297,6 +297,12 @@ def test_records_outlive_restarts_and_torn_writes(start_server, connect, tmp_pat
     assert records(connect(start_server(store=store))) == later
 
 
+def write_failures(server) -> int:
+    text = server.get("/metrics")[1]
+    assert "\nscanserve_audit_records_lost_total 0\n" in text
+    return int(re.search(r"^scanserve_audit_write_failures_total (\d+)$", text, re.M).group(1))
+
+
 def test_a_disk_that_refuses_records_takes_nothing_from_the_change(start_server, connect,
                                                                     tmp_path):
     store = tmp_path / "store"
@@ -308,10 +314,13 @@ def test_a_disk_that_refuses_records_takes_nothing_from_the_change(start_server,
     assert client.activate(setting("tour")).setting.order.name == "tour"
     made = records(client)
     assert [each.method for each in made] == ["UploadScanOrder", "SetActiveScan"]
-    wait_until(lambda: server.log.read_text().count("audit records not written") == 1,
-               "the error in the log")
+    wait_until(lambda: write_failures(server) > 4, "seconds without the disk")
+    assert server.log.read_text().count("audit records not written") == 1
     blocked.rmdir()
     wait_until(blocked.exists, "the records on disk")
+    before = write_failures(server)
+    wait_until(lambda: time.time() > blocked.stat().st_mtime + 2, "two more looks")
+    assert write_failures(server) == before
     server.kill()
     client = connect(start_server(store=store))
     assert records(client) == made and client.info().active.setting.order.name == "tour"

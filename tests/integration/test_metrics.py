@@ -21,8 +21,9 @@ from server_process import START_SECONDS, http_get
 DOCS = ROOT / "docs" / "metrics.md"
 # Nothing has them yet: no experiment runs.
 UNUSED_LABELS = {"arm"}
-# What only a server with TLS shows: tests/integration/test_reload.py.
-WITH_TLS = {"scanserve_certificate_expiry_timestamp_seconds", "scanserve_certificate_reloads_total"}
+# What only a server with TLS and tokens shows: tests/integration/test_reload.py.
+WITH_SECURITY = {"scanserve_certificate_expiry_timestamp_seconds",
+                 "scanserve_certificate_reloads_total", "scanserve_token_list_stale"}
 
 
 class Scrape:
@@ -188,7 +189,7 @@ def test_the_docs_list_exactly_what_is_scraped(loaded):
         _, known = scraped.get(name, (family.type, set()))
         scraped[name] = (family.type, labels | known)
     docs = {name: (kind, labels - UNUSED_LABELS) for name, (kind, labels) in documented().items()
-            if name not in WITH_TLS}
+            if name not in WITH_SECURITY}
     assert scraped == docs
 
 

@@ -148,6 +148,8 @@ def test_the_key_in_use_is_its_owners_alone_and_goes_with_the_server(served):
 def test_tokens_are_added_and_revoked_while_it_runs(start_server, tmp_path):
     authority, tokens = Authority(tmp_path / "authority"), tmp_path / "tokens"
     first = new_token(tokens, "infer")
+    first_id = ok(run("scanctl", "token", "list", tokens)).split()[0]
+    metrics_token = new_token(tokens, "metrics")
     server = start_server(*tls_flags(authority.issue("server")), "--tokens", str(tokens))
 
     def works(token):
@@ -158,16 +160,25 @@ def test_tokens_are_added_and_revoked_while_it_runs(start_server, tmp_path):
                 assert error.code() == grpc.StatusCode.UNAUTHENTICATED
                 return False
 
-    assert works(first)
-    first_id = ok(run("scanctl", "token", "list", tokens)).split()[0]
+    def stale() -> bool:
+        text = server.get("/metrics", {"Authorization": f"Bearer {metrics_token}"})[1]
+        return "\nscanserve_token_list_stale 1\n" in text
+
+    assert works(first) and not stale()
     second = new_token(tokens, "infer")
     wait_until(lambda: works(second), "the second token")
     assert works(first)
     ok(run("scanctl", "token", "revoke", tokens, first_id))
     wait_until(lambda: not works(first), "the end of the first token")
+    good = tokens.read_text()
     tokens.write_text("no list\n")
     wait_until(lambda: "tokens not read again" in server.log.read_text(), "the fault")
-    assert works(second) and not works(first)
+    assert works(second) and not works(first) and stale()
+    tokens.write_text(good)
+    wait_until(lambda: not stale(), "the end of the fault")
+    tokens.unlink()
+    wait_until(stale, "the fault of a list that is gone")
+    assert works(second)
 
 
 def test_sighup_takes_over_the_log_level(start_server, tmp_path):

@@ -148,6 +148,8 @@ def test_no_token_and_no_prompt_stands_in_log_or_answer(secured):
         info = client.info()
     log = secured.server.log.read_text()
     assert "caller=token:" in log and "UNAUTHENTICATED" in log
+    for line in (each for each in log.splitlines() if " call " in each):
+        assert ("peer=ipv4:127.0.0.1:" in line) == ("caller=" not in line), line
     for secret in (planted, PROMPT, "harbour", secured.expired, *secured.tokens.values()):
         assert secret not in log
         assert secret not in str(info)
@@ -173,6 +175,7 @@ def test_client_certificates_are_asked_for_and_name_the_caller(start_server, tmp
 def test_a_caller_over_its_rate_waits_and_others_do_not(start_server, connect, tmp_path):
     authority, tokens = Authority(tmp_path / "authority"), tmp_path / "tokens"
     one, two = new_token(tokens, "infer"), new_token(tokens, "infer")
+    watching = {"Authorization": f"Bearer {new_token(tokens, 'metrics')}"}
     server = start_server(*tls_flags(authority.issue("server")), "--tokens", str(tokens),
                           "--max-requests-per-second", "0.01", "--request-burst", "3")
     client = connect(server, tls(authority, one))
@@ -185,6 +188,10 @@ def test_a_caller_over_its_rate_waits_and_others_do_not(start_server, connect, t
     retry = RetryInfo()
     assert details.details[0].Unpack(retry) and 0 < retry.retry_delay.seconds <= 100
     assert connect(server, tls(authority, two)).info().version
+    rejected = [line for line in server.get("/metrics", watching)[1].splitlines()
+                if line.startswith("scanserve_requests_rejected_total") and line[-2:] != " 0"]
+    assert len(rejected) == 1 and 'method="GetServerInfo"' in rejected[0]
+    assert 'reason="rate_limit"' in rejected[0] and rejected[0].endswith(" 1")
 
 
 def test_scanctl_shows_its_token_over_tls(secured, tmp_path):
@@ -200,6 +207,26 @@ def test_scanctl_shows_its_token_over_tls(secured, tmp_path):
     assert without.returncode == 1 and "UNAUTHENTICATED: a token is needed" in without.stderr
     denied = scanctl(secured.server, "orders", "deactivate", *trust, "--token-file", token)
     assert denied.returncode == 1 and "PERMISSION_DENIED" in denied.stderr
+
+
+def test_scanctl_says_why_tls_failed(secured, start_server, tmp_path):
+    authority, stranger = Authority(tmp_path / "servers"), Authority(tmp_path / "stranger")
+    other_name = start_server(*tls_flags(
+        authority.issue("elsewhere", subject_alternative="DNS.1=elsewhere.invalid")))
+    mutual = start_server(*tls_flags(authority.issue("server")),
+                          "--tls-client-ca", str(stranger.certificate))
+    plain = start_server()
+    trust = ["--tls-ca", authority.certificate]
+    cases = [(secured.server, ["--tls-ca", stranger.certificate], "is of no authority that is trusted"),
+             (other_name, trust, "does not name that host"),
+             (mutual, trust, "hung up at once"),
+             (secured.server, [], "hung up at once"),
+             (plain, trust, "does not speak TLS")]
+    for server, flags, words in cases:
+        said = scanctl(server, "info", *flags)
+        assert said.returncode == 1 and said.stderr.startswith("error: ")
+        assert words in said.stderr and server.address in said.stderr, said.stderr
+        assert said.stderr.count("\n") == 1
 
 
 def test_the_python_example_runs_with_tls_and_a_token(secured, tmp_path):

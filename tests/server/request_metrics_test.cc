@@ -38,6 +38,7 @@ TEST_F(RequestMetricsTest, CountsEachCallOnceUnderWhatItEndedWith) {
 
 TEST_F(RequestMetricsTest, TellsWhyCallsWereTurnedAway) {
   metrics_.CountEnd("Compare", {}, EndWith("RESOURCE_EXHAUSTED", Rejection::kOverload));
+  metrics_.CountEnd("Compare", {}, EndWith("RESOURCE_EXHAUSTED", Rejection::kRateLimit));
   metrics_.CountEnd("Compare", {}, EndWith("UNAVAILABLE", Rejection::kDraining));
   metrics_.CountEnd("Compare", {}, EndWith("RESOURCE_EXHAUSTED"));
   const auto rejected = [&](const char* reason) {
@@ -45,8 +46,9 @@ TEST_F(RequestMetricsTest, TellsWhyCallsWereTurnedAway) {
                  {{"method", "Compare"}, {"reason", reason}});
   };
   EXPECT_EQ(rejected("overload"), 1);
+  EXPECT_EQ(rejected("rate_limit"), 1);
   EXPECT_EQ(rejected("draining"), 1);
-  EXPECT_EQ(SumOf(registry_, "scanserve_requests_rejected_total"), 2);
+  EXPECT_EQ(SumOf(registry_, "scanserve_requests_rejected_total"), 3);
 }
 
 TEST_F(RequestMetricsTest, LeavesOutLabelsThatDoNotApply) {
