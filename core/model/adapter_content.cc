@@ -135,9 +135,10 @@ absl::StatusOr<std::unique_ptr<const AdapterContent>> AdapterContent::Parse(
 
 absl::Status AdapterContent::TakeTensors(const AdapterConfig& adapter, const MambaConfig& config) {
   SCANSERVE_ASSIGN_OR_RETURN(
-      tensors_,
-      ParseSafetensors(absl::MakeConstSpan(
-          reinterpret_cast<const std::byte*>(files_.tensors.data()), files_.tensors.size())));
+      tensors_, ParseSafetensors(
+                    absl::MakeConstSpan(reinterpret_cast<const std::byte*>(files_.tensors.data()),
+                                        files_.tensors.size()),
+                    AdapterFiles::kMaxHeaderBytes));
   SCANSERVE_ASSIGN_OR_RETURN(const PairMap found, FindPairs(tensors_, adapter, config));
   SCANSERVE_RETURN_IF_ERROR(CheckComplete(found, adapter, config));
   digest_ = ContentDigest("scanserve.adapter.v1", adapter.CanonicalFields(), tensors_);

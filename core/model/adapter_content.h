@@ -24,6 +24,8 @@ struct AdapterFiles {
   static constexpr const char* kTensorsName = "adapter_model.safetensors";
   static constexpr int64_t kMaxConfigBytes = int64_t{1} << 20;
   static constexpr int64_t kMaxTensorsBytes = int64_t{256} << 20;
+  // Of the tensors' file; some 130 bytes name one tensor.
+  static constexpr uint64_t kMaxHeaderBytes = uint64_t{4} << 20;
 
   std::string config;
   std::string tensors;

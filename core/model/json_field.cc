@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "core/model/json_shape.h"
 
 namespace scanserve::model {
 namespace {
@@ -36,19 +37,13 @@ std::string ShortJson(const nlohmann::json& value) {
 }
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::string_view what) {
-  bool too_deep = false;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t /*event*/, nlohmann::json&) {
-    too_deep |= depth > kMaxJsonDepth;
-    return depth <= kMaxJsonDepth;
-  };
-  nlohmann::json parsed = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON"));
-  }
-  if (too_deep) {
+  const JsonShape shape = ReadJsonShape(text);
+  if (shape.too_deep) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, ": nested deeper than ", kMaxJsonDepth, " levels"));
   }
+  if (!shape.valid) return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON"));
+  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not a JSON object"));
   }

@@ -12,12 +12,8 @@
 
 namespace scanserve::model {
 
-// Deeper nesting than any file here has. Copying and printing a value recurse into it: without a
-// limit a file of brackets would overflow the stack.
-inline constexpr int kMaxJsonDepth = 64;
-
 // Parses a JSON object. INVALID_ARGUMENT, beginning with `what`, when `text` is none or nests
-// deeper than kMaxJsonDepth.
+// deeper than kMaxJsonDepth (json_shape.h).
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::string_view what);
 
 // Each returns no value when `key` is missing or null, and INVALID_ARGUMENT when it has another

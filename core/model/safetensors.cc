@@ -10,6 +10,7 @@
 #include "core/base/check.h"
 #include "core/base/status_macros.h"
 #include "core/model/json_field.h"
+#include "core/model/json_shape.h"
 #include "nlohmann/json.hpp"
 
 namespace scanserve::model {
@@ -17,8 +18,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little endian");
 
-// The limit of the format's own library.
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr int64_t kMaxElements = int64_t{1} << 48;
 
 struct TypeInfo {
@@ -117,24 +116,14 @@ absl::Status CheckCoverage(const TensorMap& tensors, absl::Span<const std::byte>
 
 // Parses the header and refuses a name that stands in it twice, which a JSON object would hide.
 absl::StatusOr<nlohmann::json> ParseHeader(absl::string_view text) {
-  std::string twice;
-  bool too_deep = false;
-  std::map<std::string, int> seen;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    if (depth == 1 && event == nlohmann::json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (seen[key]++ == 1) twice = key;
-    }
-    too_deep |= depth > kMaxJsonDepth;
-    return depth <= kMaxJsonDepth;
-  };
-  nlohmann::json header = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
-  if (!header.is_object()) return absl::InvalidArgumentError("the header is not a JSON object");
-  if (too_deep) {
+  const JsonShape shape = ReadJsonShape(text);
+  if (shape.too_deep) {
     return absl::InvalidArgumentError(
         absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
   }
-  if (!twice.empty()) return Fault(twice, "stands in the header twice");
+  if (shape.repeated_key) return Fault(*shape.repeated_key, "stands in the header twice");
+  nlohmann::json header = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!header.is_object()) return absl::InvalidArgumentError("the header is not a JSON object");
   return header;
 }
 
@@ -158,14 +147,15 @@ int64_t TensorView::size() const {
   return elements;
 }
 
-absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file) {
+absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file,
+                                           uint64_t max_header_bytes) {
   if (file.size() < sizeof(uint64_t)) {
     return absl::InvalidArgumentError(
         absl::StrCat("a file of ", file.size(), " bytes has no header"));
   }
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), sizeof header_bytes);
-  const uint64_t most = std::min<uint64_t>(file.size() - sizeof header_bytes, kMaxHeaderBytes);
+  const uint64_t most = std::min<uint64_t>(file.size() - sizeof header_bytes, max_header_bytes);
   if (header_bytes > most) {
     return absl::InvalidArgumentError(
         absl::StrCat("header of ", header_bytes, " bytes, at most ", most, " fit"));

@@ -31,8 +31,13 @@ struct TensorView {
 
 using TensorMap = std::map<std::string, TensorView>;
 
-// Views into `file`. INVALID_ARGUMENT, without the file's name, says what is wrong.
-absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file);
+// The limit of the format's own library.
+inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+
+// Views into `file`. INVALID_ARGUMENT, without the file's name, says what is wrong. The header's
+// JSON takes some 20 times its bytes while it is read.
+absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file,
+                                           uint64_t max_header_bytes = kMaxHeaderBytes);
 
 // Writes elements [begin, begin + count) of a float tensor to `out`, widened to float32.
 void WidenToFloat(const TensorView& tensor, int64_t begin, int64_t count, float* out);

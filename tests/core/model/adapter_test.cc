@@ -181,6 +181,11 @@ TEST_F(AdapterTest, RefusesTensorsCutAnywhere) {
   }
 }
 
+TEST_F(AdapterTest, RefusesAHeaderThatNoAdapterNeeds) {
+  folder_.Write(kTensors, WithHeader("{}" + std::string(4 << 20, ' '), ""));
+  EXPECT_THAT(Refusal(), EndsWith("header of 4194306 bytes, at most 4194304 fit"));
+}
+
 TEST_F(AdapterTest, NamesAModuleWithOneHalfOfItsPair) {
   for (const std::string half : {"lora_A", "lora_B"}) {
     StoredTensors tensors = folder_.ReadTensors(kTensors);

@@ -71,6 +71,8 @@ std::vector<LyingFile> FilesWithLyingHeaders() {
       {"a deep shape", OneShape(deep), "deeper than 64"},
       {"a name twice", WithHeader("{\"a\":" + entry + ",\"a\":" + entry + "}", TwelveBytes()),
        "tensor a: stands in the header twice"},
+      {"no name twice", WithHeader("{\"\":" + entry + ",\"\":" + entry + "}", TwelveBytes()),
+       "tensor : stands in the header twice"},
       {"an entry that is a number", OneTensor("7"), "tensor a: its entry is not an object"},
       {"bytes after the last tensor", valid + "xyz", "the last 3 bytes belong to no tensor"},
       {"data without tensors", WithHeader("{}", TwelveBytes()), "the last 12 bytes"},
@@ -164,6 +166,14 @@ TEST(SafetensorsTest, ReadsAFileWithoutTensors) {
   const auto parsed = ParseSafetensors(AsBytes(file));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_TRUE(parsed->empty());
+}
+
+// Not in time that grows with the square of their number: that would take an hour.
+TEST(SafetensorsTest, ReadsAHeaderOfManyObjects) {
+  std::string objects = "{}";
+  while (objects.size() < 6'000'000) objects += ",{}";
+  const auto parsed = ParseSafetensors(AsBytes(WithHeader("{\"a\":[" + objects + "]}", "")));
+  EXPECT_EQ(parsed.status().message(), "tensor a: its entry is not an object");
 }
 
 // The value of one half-precision number with these bits.
