@@ -1,7 +1,5 @@
 #include "core/model/adapter_config.h"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/model/json_field.h"
+#include "core/model/json_shape.h"
 
 namespace scanserve::model {
 namespace {
@@ -16,6 +15,8 @@ namespace {
 constexpr int64_t kMaxRank = 256;
 constexpr int64_t kMaxLayer = 1 << 20;
 constexpr double kMaxAlpha = 1e6;
+// Of all objects of the file: what rank_pattern and alpha_pattern may have, and as many again.
+constexpr int64_t kMaxMembers = 4 * AdapterConfig::kMaxEntries;
 
 // Read below.
 constexpr const char* kHandled[] = {"peft_type",           "r",
@@ -71,40 +72,60 @@ absl::Status CheckWords(const nlohmann::json& json) {
   return absl::OkStatus();
 }
 
-absl::Status CheckPattern(const char* field, const std::string& pattern) {
-  const RE2 compiled(pattern, RE2::Quiet);
-  if (compiled.ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("field ", field, ": ", ShortJson(pattern),
-                   " is not a regular expression: ", compiled.error()));
+absl::Status CheckEntries(const char* field, size_t entries) {
+  if (entries <= AdapterConfig::kMaxEntries) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "field ", field, ": ", entries, " entries, expected up to ", AdapterConfig::kMaxEntries));
 }
 
-absl::Status ReadModules(const nlohmann::json& json, const char* field,
-                         std::vector<std::string>& modules, bool& is_pattern) {
+absl::Status CheckEntry(const char* field, const std::string& entry) {
+  if (entry.size() <= AdapterConfig::kMaxEntryBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("field ", field, ": ", ShortJson(entry), ": ",
+                                                 entry.size(), " bytes, expected up to ",
+                                                 AdapterConfig::kMaxEntryBytes));
+}
+
+absl::Status ReadModules(const nlohmann::json& json, const char* field, PatternCompiler& compiler,
+                         ModuleSelection& modules) {
   const auto found = json.find(field);
   if (found == json.end() || found->is_null()) return absl::OkStatus();
   if (found->is_string()) {
-    is_pattern = true;
-    modules = {found->get<std::string>()};
-    return CheckPattern(field, modules[0]);
+    const auto& pattern = found->get_ref<const std::string&>();
+    SCANSERVE_RETURN_IF_ERROR(CheckEntry(field, pattern));
+    SCANSERVE_ASSIGN_OR_RETURN(modules.pattern,
+                               compiler.Compile(field, pattern, ModulePattern::Part::kWhole));
+    return absl::OkStatus();
   }
   if (!found->is_array()) return Refused(field, *found);
+  SCANSERVE_RETURN_IF_ERROR(CheckEntries(field, found->size()));
   for (const nlohmann::json& name : *found) {
     if (!name.is_string()) return Refused(field, *found);
-    modules.push_back(name.get<std::string>());
+    modules.names.push_back(name.get<std::string>());
+    SCANSERVE_RETURN_IF_ERROR(CheckEntry(field, modules.names.back()));
   }
-  std::sort(modules.begin(), modules.end());
   return absl::OkStatus();
+}
+
+// nlohmann's ordered objects look a key up in time that grows with their members.
+absl::StatusOr<nlohmann::ordered_json> ParseInFileOrder(absl::string_view text) {
+  const int64_t members = ReadJsonShape(text).members;
+  if (members > kMaxMembers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(members, " fields and entries, expected up to ", kMaxMembers));
+  }
+  return nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 template <typename Value>
 absl::Status ReadPattern(const nlohmann::ordered_json& json, const char* field,
-                         std::vector<std::pair<std::string, Value>>& pattern) {
+                         PatternCompiler& compiler, ValuesByPattern<Value>& values) {
   const auto found = json.find(field);
   if (found == json.end() || found->is_null()) return absl::OkStatus();
   if (!found->is_object()) return Refused(field, *found);
   for (const auto& [key, value] : found->items()) {
-    SCANSERVE_RETURN_IF_ERROR(CheckPattern(field, key));
+    SCANSERVE_RETURN_IF_ERROR(CheckEntry(field, key));
+    SCANSERVE_ASSIGN_OR_RETURN(ModulePattern pattern,
+                               compiler.Compile(field, key, ModulePattern::Part::kEnd));
     const double most = std::is_integral_v<Value> ? kMaxRank : kMaxAlpha;
     const bool valid =
         (std::is_integral_v<Value> ? value.is_number_integer() : value.is_number()) &&
@@ -113,9 +134,22 @@ absl::Status ReadPattern(const nlohmann::ordered_json& json, const char* field,
       return absl::InvalidArgumentError(absl::StrCat("field ", field, ": ", ShortJson(key), ": ",
                                                      ShortJson(value), ", expected up to ", most));
     }
-    pattern.emplace_back(key, value.template get<Value>());
+    values.emplace_back(std::move(pattern), value.template get<Value>());
   }
   return absl::OkStatus();
+}
+
+absl::Status ReadPatterns(const nlohmann::json& json, absl::string_view text,
+                          PatternCompiler& compiler, AdapterConfig& config) {
+  for (const char* field : {"rank_pattern", "alpha_pattern"}) {
+    if (const auto found = json.find(field); found != json.end() && found->is_object()) {
+      SCANSERVE_RETURN_IF_ERROR(CheckEntries(field, found->size()));
+    }
+  }
+  SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::ordered_json in_file_order, ParseInFileOrder(text));
+  SCANSERVE_RETURN_IF_ERROR(
+      ReadPattern(in_file_order, "rank_pattern", compiler, config.rank_pattern));
+  return ReadPattern(in_file_order, "alpha_pattern", compiler, config.alpha_pattern);
 }
 
 absl::Status ReadLayers(const nlohmann::json& json, std::optional<std::set<int64_t>>& layers) {
@@ -128,24 +162,31 @@ absl::Status ReadLayers(const nlohmann::json& json, std::optional<std::set<int64
   return absl::OkStatus();
 }
 
-// A pattern's key matches a module whose name ends in it, at a dot.
 template <typename Value>
-const Value* FindPattern(const std::vector<std::pair<std::string, Value>>& pattern,
-                         const std::string& module) {
-  for (const auto& [key, value] : pattern) {
-    if (RE2::FullMatch(module, absl::StrCat("(.*\\.)?(", key, ")"))) return &value;
+const Value* FindValue(const ValuesByPattern<Value>& values, const std::string& module) {
+  for (const auto& [pattern, value] : values) {
+    if (pattern.Matches(module)) return &value;
   }
   return nullptr;
 }
 
-bool Matches(const std::vector<std::string>& names, bool is_pattern, const std::string& module) {
-  if (is_pattern) return RE2::FullMatch(module, names[0]);
+template <typename Value>
+nlohmann::json InFileOrder(const ValuesByPattern<Value>& values) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [pattern, value] : values) {
+    list.push_back(nlohmann::json::array({pattern.text(), value}));
+  }
+  return list;
+}
+
+}  // namespace
+
+bool ModuleSelection::Contains(const std::string& module) const {
+  if (pattern.has_value()) return pattern->Matches(module);
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return module == name || absl::EndsWith(module, "." + name);
   });
 }
-
-}  // namespace
 
 absl::StatusOr<AdapterConfig> AdapterConfig::FromJson(absl::string_view text) {
   SCANSERVE_ASSIGN_OR_RETURN(const nlohmann::json json,
@@ -159,35 +200,30 @@ absl::StatusOr<AdapterConfig> AdapterConfig::FromJson(absl::string_view text) {
   config.alpha = alpha.value_or(config.alpha);
   SCANSERVE_ASSIGN_OR_RETURN(const auto rslora, BoolField(json, "use_rslora"));
   config.use_rslora = rslora.value_or(false);
-  const auto in_file_order =
-      nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
-  SCANSERVE_RETURN_IF_ERROR(ReadPattern(in_file_order, "rank_pattern", config.rank_pattern));
-  SCANSERVE_RETURN_IF_ERROR(ReadPattern(in_file_order, "alpha_pattern", config.alpha_pattern));
-  SCANSERVE_RETURN_IF_ERROR(
-      ReadModules(json, "target_modules", config.target_modules, config.target_is_pattern));
-  SCANSERVE_RETURN_IF_ERROR(
-      ReadModules(json, "exclude_modules", config.exclude_modules, config.exclude_is_pattern));
+  PatternCompiler compiler;
+  SCANSERVE_RETURN_IF_ERROR(ReadPatterns(json, text, compiler, config));
+  SCANSERVE_RETURN_IF_ERROR(ReadModules(json, "target_modules", compiler, config.target_modules));
+  SCANSERVE_RETURN_IF_ERROR(ReadModules(json, "exclude_modules", compiler, config.exclude_modules));
   SCANSERVE_RETURN_IF_ERROR(ReadLayers(json, config.layers_to_transform));
   return config;
 }
 
 int64_t AdapterConfig::RankOf(const std::string& module) const {
-  const int64_t* found = FindPattern(rank_pattern, module);
+  const int64_t* found = FindValue(rank_pattern, module);
   return found != nullptr ? *found : rank;
 }
 
-double AdapterConfig::ScaleOf(const std::string& module) const {
-  const double* found = FindPattern(alpha_pattern, module);
+double AdapterConfig::ScaleOf(const std::string& module, int64_t module_rank) const {
+  const double* found = FindValue(alpha_pattern, module);
   const double module_alpha = found != nullptr ? *found : alpha;
-  const auto module_rank = static_cast<double>(RankOf(module));
-  return module_alpha / (use_rslora ? std::sqrt(module_rank) : module_rank);
+  const auto divisor = static_cast<double>(module_rank);
+  return module_alpha / (use_rslora ? std::sqrt(divisor) : divisor);
 }
 
 bool AdapterConfig::Targets(const std::string& module, int64_t layer) const {
-  if (!exclude_modules.empty() && Matches(exclude_modules, exclude_is_pattern, module))
-    return false;
-  if (!target_modules.empty() && !Matches(target_modules, target_is_pattern, module)) return false;
-  return !layers_to_transform.has_value() || target_is_pattern ||
+  if (exclude_modules.stated() && exclude_modules.Contains(module)) return false;
+  if (target_modules.stated() && !target_modules.Contains(module)) return false;
+  return !layers_to_transform.has_value() || target_modules.pattern.has_value() ||
          layers_to_transform->contains(layer);
 }
 
@@ -195,8 +231,8 @@ nlohmann::json AdapterConfig::CanonicalFields() const {
   return {{"r", rank},
           {"lora_alpha", alpha},
           {"use_rslora", use_rslora},
-          {"rank_pattern", rank_pattern},
-          {"alpha_pattern", alpha_pattern}};
+          {"rank_pattern", InFileOrder(rank_pattern)},
+          {"alpha_pattern", InFileOrder(alpha_pattern)}};
 }
 
 }  // namespace scanserve::model

@@ -48,6 +48,7 @@ std::optional<Place> ParseKey(absl::string_view key) {
 }
 
 struct FoundPair {
+  int64_t rank = 0;  // of its module by the config
   const TensorView* a = nullptr;
   const TensorView* b = nullptr;
 };
@@ -66,17 +67,20 @@ absl::StatusOr<PairMap> FindPairs(const TensorMap& tensors, const AdapterConfig&
       return absl::InvalidArgumentError(
           absl::StrCat("tensor ", key, ": matches no module of this model"));
     }
-    if (!adapter.Targets(place->module_name, place->layer)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", key, ": adapter_config.json does not target its module"));
+    const auto [entry, is_new] = pairs.try_emplace({place->layer, place->module});
+    FoundPair& pair = entry->second;
+    if (is_new) {
+      if (!adapter.Targets(place->module_name, place->layer)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("tensor ", key, ": adapter_config.json does not target its module"));
+      }
+      pair.rank = adapter.RankOf(place->module_name);
     }
-    const int64_t rank = adapter.RankOf(place->module_name);
     const ops::LinearShape shape = StoredShape(config, place->module);
     const std::vector<int64_t> extents = place->is_a
-                                             ? std::vector<int64_t>{rank, shape.in_features}
-                                             : std::vector<int64_t>{shape.out_features, rank};
+                                             ? std::vector<int64_t>{pair.rank, shape.in_features}
+                                             : std::vector<int64_t>{shape.out_features, pair.rank};
     SCANSERVE_RETURN_IF_ERROR(CheckTensor(key, tensor, extents));
-    FoundPair& pair = pairs[{place->layer, place->module}];
     const TensorView*& half = place->is_a ? pair.a : pair.b;
     if (half != nullptr) {
       return absl::InvalidArgumentError(
@@ -97,7 +101,7 @@ absl::StatusOr<PairMap> FindPairs(const TensorMap& tensors, const AdapterConfig&
 absl::Status CheckComplete(const PairMap& pairs, const AdapterConfig& adapter,
                            const MambaConfig& config) {
   if (pairs.empty()) return absl::InvalidArgumentError("the adapter changes no module");
-  if (adapter.target_modules.empty()) return absl::OkStatus();
+  if (!adapter.target_modules.stated()) return absl::OkStatus();
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     for (int i = 0; i < kModules; ++i) {
       const auto module = static_cast<Module>(i);
@@ -144,7 +148,8 @@ absl::Status AdapterContent::TakeTensors(const AdapterConfig& adapter, const Mam
   digest_ = ContentDigest("scanserve.adapter.v1", adapter.CanonicalFields(), tensors_);
   for (const auto& [place, pair] : found) {
     const auto& [layer, module] = place;
-    pairs_.push_back({layer, module, pair.a, pair.b, adapter.ScaleOf(FullName(layer, module))});
+    pairs_.push_back(
+        {layer, module, pair.a, pair.b, adapter.ScaleOf(FullName(layer, module), pair.rank)});
   }
   return absl::OkStatus();
 }

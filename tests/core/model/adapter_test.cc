@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/model/adapter_config.h"
 #include "core/model/mamba.h"
 #include "core/model/mixer_shapes.h"
 #include "tests/core/model/checkpoint_folder.h"
@@ -274,24 +273,6 @@ TEST_F(AdapterTest, RefusesLayersThatDisagreeWithTheKeysEitherWay) {
   EXPECT_EQ((*Load())->modules_matched(), 8);
   SetField("layers_to_transform", {0, 1, 2});
   EXPECT_THAT(Refusal(), EndsWith("has no tensors"));
-}
-
-TEST(AdapterConfigTest, ScalesByAlphaOverTheRankOrItsRoot) {
-  const auto read = [](nlohmann::json fields) {
-    fields["peft_type"] = "LORA";
-    const auto config = AdapterConfig::FromJson(fields.dump());
-    EXPECT_TRUE(config.ok()) << config.status();
-    return *config;
-  };
-  const std::string module = "backbone.layers.3.mixer.in_proj";
-  EXPECT_EQ(read({{"r", 4}, {"lora_alpha", 8}}).ScaleOf(module), 2);
-  EXPECT_EQ(read({{"r", 4}, {"lora_alpha", 8}, {"use_rslora", true}}).ScaleOf(module), 4);
-  EXPECT_EQ(
-      read({{"r", 4}, {"lora_alpha", 8}, {"rank_pattern", {{"in_proj", 16}}}}).ScaleOf(module),
-      0.5);
-  EXPECT_EQ(
-      read({{"alpha_pattern", {{"n_proj", 100}, {"layers.3.mixer.in_proj", 24}}}}).ScaleOf(module),
-      3);
 }
 
 TEST(CoverageTest, IsTheLineThatPeftPrintsFor32LayersOf768) {
