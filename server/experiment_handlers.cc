@@ -34,6 +34,27 @@ absl::StatusOr<std::vector<PinnedArm>> PinArms(const Backend& backend,
   return arms;
 }
 
+void ListTo(const Backend& backend, v1::ListExperimentsResponse& response) {
+  for (const store::ExperimentRecord& record : backend.experiments().List()) {
+    *response.add_experiments() = ExperimentToProto(record);
+  }
+}
+
+// Of one experiment: ten arms, each with as many target layers as a model may have.
+constexpr size_t kMostExperimentBytes = size_t{32} << 10;
+
+// They are listed in one message, and none is ever deleted.
+absl::Status CheckRoomInList(const Backend& backend) {
+  constexpr size_t kMost = kMaxServerMessageBytes - kMostExperimentBytes;
+  v1::ListExperimentsResponse list;
+  ListTo(backend, list);
+  const size_t bytes = list.ByteSizeLong();
+  if (bytes <= kMost) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the store holds ", list.experiments_size(), " experiments of the model, whose ",
+                   "designs have ", bytes, " bytes in a list, the limit is ", kMost));
+}
+
 }  // namespace
 
 absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentRequest& request,
@@ -42,6 +63,7 @@ absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentReques
   if (design.salt.empty()) design.salt = RandomSalt();
   // Before names from it stand in messages.
   SCANSERVE_RETURN_IF_ERROR(experiment::Validate(design));
+  SCANSERVE_RETURN_IF_ERROR(CheckRoomInList(backend));
   SCANSERVE_ASSIGN_OR_RETURN(std::vector<PinnedArm> arms, PinArms(backend, request.design()));
   SCANSERVE_ASSIGN_OR_RETURN(const auto record,
                              backend.experiments().Start(std::move(design), std::move(arms)));
@@ -64,9 +86,7 @@ absl::Status GetExperiment(Backend& backend, const v1::GetExperimentRequest& req
 absl::Status ListExperiments(Backend& backend, v1::ListExperimentsResponse* response) {
   // One that a rule has ended is listed so.
   backend.experiments().Save();
-  for (const store::ExperimentRecord& record : backend.experiments().List()) {
-    *response->add_experiments() = ExperimentToProto(record);
-  }
+  ListTo(backend, *response);
   return absl::OkStatus();
 }
 

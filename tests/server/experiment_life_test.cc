@@ -1,13 +1,20 @@
-// Restarts, a disk that refuses, and the end of an experiment.
+// Restarts, a disk that refuses, the end of an experiment, and of the room for them.
+#include <gmock/gmock.h>
+
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/experiment_table.h"
 #include "tests/server/experiment_fixture.h"
 
 namespace scanserve::server {
 namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
 
 TEST_F(ExperimentTest, SurvivesARestartToTheBit) {
   design_.mutable_arms(1)->set_shadow(10'000);
@@ -75,6 +82,39 @@ TEST_F(ExperimentTest, TimeEndsItWhenItIsLookedAt) {
   ASSERT_TRUE(Create().ok());
   server_->backend().experiments().Save();
   EXPECT_EQ(Get("trial").experiment().stop().reason(), v1::STOP_REASON_MAX_TIME);
+}
+
+TEST_F(ExperimentTest, NoMoreAreKeptThanOneMessageLists) {
+  ASSERT_TRUE(Create().ok());
+  ASSERT_TRUE(Stop("trial").ok());
+  Backend& backend = server_->backend();
+  // More layers than this model has: 16 KB in the list.
+  store::ExperimentRecord large = backend.experiments().List()[0];
+  for (store::ExperimentArm& arm : large.arms) {
+    arm.scan.target_layers.resize(4'000);
+    std::iota(arm.scan.target_layers.begin(), arm.scan.target_layers.end(), 0);
+  }
+  grpc::Status status;
+  int kept = 1;
+  while (status.ok() && kept < 1'000) {
+    large.design.id = absl::StrCat("large", kept);
+    ASSERT_TRUE(backend.store().experiments().Create(backend.model().digest, large, "").ok());
+    design_.set_id(absl::StrCat("trial", ++kept));
+    status = Create();
+    if (!status.ok()) break;
+    ASSERT_TRUE(Stop(design_.id()).ok());
+    ++kept;
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              HasSubstr(absl::StrCat("the store holds ", kept, " experiments of the model")));
+  EXPECT_THAT(status.error_message(), EndsWith(" bytes in a list, the limit is 1015808"));
+  grpc::ClientContext context;
+  v1::ListExperimentsResponse list;
+  ASSERT_TRUE(experiments_->ListExperiments(&context, {}, &list).ok());
+  EXPECT_EQ(list.experiments_size(), kept);
+  EXPECT_GT(list.ByteSizeLong(), 1'015'808U);
+  EXPECT_LE(list.ByteSizeLong(), size_t{kMaxServerMessageBytes});
 }
 
 TEST_F(ExperimentTest, LostArmsEndTheExperimentAtTheStart) {
