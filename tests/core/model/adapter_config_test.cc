@@ -73,6 +73,14 @@ TEST(AdapterConfigTest, TakesTheFirstPatternOfTheFileThatMatches) {
   EXPECT_EQ(Read(Lora("rank_pattern", {{"x", 1}, {".*", 3}, {"in_proj", 2}})).RankOf(kModule), 3);
 }
 
+TEST(AdapterConfigTest, WritesPatternsInTheOrderOfTheFileForTheDigest) {
+  auto fields = Lora("rank_pattern", {{"x", 1}, {"in_proj", 2}});
+  fields["alpha_pattern"] = {{".*", 3}};
+  EXPECT_EQ(Read(fields).CanonicalFields().dump(),
+            R"({"alpha_pattern":[[".*",3.0]],"lora_alpha":8.0,"r":4,)"
+            R"("rank_pattern":[["x",1],["in_proj",2]],"use_rslora":false})");
+}
+
 TEST(AdapterConfigTest, MatchesThePatternsOfRanksWithTheEndOfANameFromADotOn) {
   for (const std::string pattern : {"in_proj", "mixer.in_proj", "backbone.layers.3.mixer.in_proj",
                                     "x|in_proj", "layers\\.[0-9]+\\..*", "3.mixer.(in|x)_proj"}) {
