@@ -46,7 +46,7 @@ absl::Status CheckPermutation(absl::Span<const int64_t> entries) {
 }  // namespace
 
 ScanOrder::ScanOrder(std::vector<int32_t> pi, std::string digest)
-    : pi_(std::move(pi)), digest_(std::move(digest)) {}
+    : pi_(std::move(pi)), rank_(Inverse(pi_)), digest_(std::move(digest)) {}
 
 absl::StatusOr<std::shared_ptr<const ScanOrder>> ScanOrder::FromNpy(absl::string_view npy) {
   SCANSERVE_ASSIGN_OR_RETURN(const std::vector<int64_t> entries,
@@ -77,13 +77,31 @@ std::vector<int32_t> Inverse(absl::Span<const int32_t> permutation) {
   return inverse;
 }
 
+namespace {
+
+// Few positions are sorted by where they stand: it costs no look at all entries of a long order.
+void AppendBelow(const ScanOrder& order, int64_t length, std::vector<int32_t>& effective) {
+  constexpr int64_t kFewer = 16;
+  if (length > order.size() / kFewer) {
+    std::ranges::copy_if(order.pi(), std::back_inserter(effective),
+                         [length](int32_t position) { return position < length; });
+    return;
+  }
+  effective.resize(static_cast<size_t>(length));
+  std::iota(effective.begin(), effective.end(), 0);
+  std::ranges::sort(effective, {}, [rank = order.rank()](int32_t position) {
+    return rank[static_cast<size_t>(position)];
+  });
+}
+
+}  // namespace
+
 std::vector<int32_t> EffectiveOrder(const ScanOrder* order, int64_t length, Readout readout) {
   SCANSERVE_CHECK(length >= 1 && length <= std::numeric_limits<int32_t>::max());
   std::vector<int32_t> effective;
   effective.reserve(static_cast<size_t>(length));
   if (order != nullptr) {
-    std::ranges::copy_if(order->pi(), std::back_inserter(effective),
-                         [length](int32_t position) { return position < length; });
+    AppendBelow(*order, length, effective);
   }
   const size_t named = effective.size();
   effective.resize(static_cast<size_t>(length));

@@ -37,6 +37,8 @@ class ScanOrder {
 
   int64_t size() const { return static_cast<int64_t>(pi_.size()); }
   absl::Span<const int32_t> pi() const { return pi_; }
+  // Its inverse: where each position stands in pi.
+  absl::Span<const int32_t> rank() const { return rank_; }
   // SHA-256("scanserve.order.v1\0", uint64 P, pi as int64; little endian), 64 hex digits.
   const std::string& digest() const { return digest_; }
 
@@ -44,6 +46,7 @@ class ScanOrder {
   ScanOrder(std::vector<int32_t> pi, std::string digest);
 
   const std::vector<int32_t> pi_;
+  const std::vector<int32_t> rank_;
   const std::string digest_;
 };
 

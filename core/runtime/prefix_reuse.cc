@@ -1,5 +1,6 @@
 #include "core/runtime/prefix_reuse.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -67,7 +68,10 @@ void PrefixReuse::Begin(Sequence& sequence) {
   if (!reading.fresh_state) return Continue(trace, reading);
   trace = PrefixTrace();
   if (!enabled_ || !sequence.job->basics().use_prefix_cache) return;
-  const NeededRows needed = RowsNeeded(*sequence.job, reading, num_layers_);
+  NeededRows needed = RowsNeeded(*sequence.job, reading, num_layers_);
+  // What follows the first reads a token at least: many windows that the cache knows would keep the
+  // engine from its steps.
+  if (sequence.request->started) needed.others = std::min(needed.others, reading.size() - 1);
   const bool whole = needed.others == reading.size();
   if (!whole && (reading.layer_by_layer() || needed.others < block_tokens_)) return;
   trace.active = true;

@@ -35,6 +35,19 @@ TEST(ScanOrderTest, LetsPositionsPastTheOrderFollowNaturally) {
   EXPECT_THAT(EffectiveOrder(order.get(), 6, Readout::kNaturalLast), ElementsAre(2, 0, 1, 3, 4, 5));
 }
 
+TEST(ScanOrderTest, AShortPromptUnderALongOrderTakesItsPositionsInTheOrdersSequence) {
+  std::vector<int64_t> pi(1'000);
+  for (size_t k = 0; k < pi.size(); ++k) pi[k] = static_cast<int64_t>(k * 7 + 3) % 1'000;
+  const auto order = Order(pi);
+  for (const int64_t length : {1, 2, 61, 62, 63, 64, 500, 1'000}) {
+    std::vector<int32_t> filtered;
+    for (const int64_t position : pi) {
+      if (position < length) filtered.push_back(static_cast<int32_t>(position));
+    }
+    EXPECT_EQ(EffectiveOrder(order.get(), length, Readout::kNaturalLast), filtered) << length;
+  }
+}
+
 TEST(ScanOrderTest, PinLastMovesTheLastPositionToTheEndAndKeepsTheOthersInPlace) {
   const auto order = Order({4, 1, 3, 0, 2});
   EXPECT_THAT(EffectiveOrder(order.get(), 5, Readout::kPinLast), ElementsAre(1, 3, 0, 2, 4));

@@ -232,6 +232,21 @@ TEST(PrefixReuseTest, AnExtractionStoresNoMoreThanARepetitionOfItCouldUse) {
   EXPECT_EQ(cached.stats().entries, 1) << "the block before its range";
 }
 
+// Else a document of small windows would be one step of minutes, which nothing could end.
+TEST(PrefixReuseTest, WindowsThatAreKnownTakeAStepEach) {
+  for (const int64_t window : {1, 2}) {
+    for (const auto& order : {std::shared_ptr<const order::ScanOrder>(), LastFirst(40)}) {
+      CachedEngine cached;
+      ScoreRequest request = Scoring(Tokens(60, 7), 0);
+      request.mode = PerplexityMode::kFullWindow;
+      request.window_tokens = window;
+      request.basics.scan.order = order;
+      cached.Ask(request);
+      EXPECT_GE(cached.engine().stats().steps, 60 / window);
+    }
+  }
+}
+
 TEST(PrefixReuseTest, WhatNeedsEveryRowNeitherLooksNorStores) {
   CachedEngine cached;
   ScoreRequest scoring = Scoring(SomeTokens(60), 0);
