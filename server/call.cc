@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "core/base/check.h"
 #include "core/base/retry_delay.h"
 #include "core/base/status_macros.h"
 #include "server/auth_processor.h"
@@ -90,6 +91,10 @@ Call::Call(Lifecycle& lifecycle, AccessControl& access, RequestMetrics& metrics,
 }
 
 Call::~Call() {
+  {
+    base::MutexLock lock(end_early_mutex_);
+    SCANSERVE_CHECK(end_early_ == nullptr);
+  }
   if (registered_) lifecycle_.Leave(this);
 }
 
@@ -100,7 +105,10 @@ absl::Status Call::Admit(std::function<void(const absl::Status&)> end_early) {
   identity_ = known.id;
   SCANSERVE_RETURN_IF_ERROR(CheckRole(known.role, RoleOfMethod(method_)));
   SCANSERVE_RETURN_IF_ERROR(access_.TakeTurn(caller(), arrived_));
-  end_early_ = std::move(end_early);
+  {
+    base::MutexLock lock(end_early_mutex_);
+    end_early_ = std::move(end_early);
+  }
   registered_ = lifecycle_.Enter(this);
   if (!registered_) return absl::UnavailableError("the server is stopping");
   return absl::OkStatus();
@@ -170,8 +178,14 @@ void Call::Log(const CallEnd& end, const absl::Status& status, const std::string
 }
 
 void Call::EndEarly(const absl::Status& status) {
-  if (ending_early_.exchange(true) || !end_early_) return;
-  end_early_(status);
+  if (ending_early_.exchange(true)) return;
+  base::MutexLock lock(end_early_mutex_);
+  if (end_early_) end_early_(status);
+}
+
+void Call::ForgetEndEarly() {
+  base::MutexLock lock(end_early_mutex_);
+  end_early_ = nullptr;
 }
 
 void Call::Kill() { context_->TryCancel(); }

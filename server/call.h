@@ -45,8 +45,9 @@ class Call final : public OpenCall {
   Call& operator=(const Call&) = delete;
 
   // Finds out who calls, whether it may, and registers the call. `end_early`, which may be null, is
-  // called once at most, by EndEarly, on another thread. UNAUTHENTICATED, PERMISSION_DENIED or
-  // RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is stopping.
+  // called once at most, by EndEarly, on another thread. UNAUTHENTICATED,
+  // PERMISSION_DENIED or RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is
+  // stopping.
   absl::Status Admit(std::function<void(const absl::Status&)> end_early);
 
   // Before Admit: the call changes what `name` names, or what becomes known later, and is told to
@@ -86,6 +87,10 @@ class Call final : public OpenCall {
   // maps the status. Once, and as the call's last act.
   grpc::Status End(const absl::Status& status);
 
+  // The first act of the reactor's OnDone when `end_early` was given, before anything that it uses
+  // goes: waits for one that is under way, and none follows. The destructor checks it.
+  void ForgetEndEarly();
+
   void EndEarly(const absl::Status& status) override;
   void Kill() override;
   absl::Time expires() const override;
@@ -113,7 +118,9 @@ class Call final : public OpenCall {
   ChangeReport report_;
   bool endless_ = false;
   bool registered_ = false;
-  std::function<void(const absl::Status&)> end_early_;
+  // Held while end_early_ runs.
+  base::Mutex end_early_mutex_;
+  std::function<void(const absl::Status&)> end_early_ ABSL_GUARDED_BY(end_early_mutex_);
   std::atomic<bool> ending_early_{false};
   int64_t prompt_tokens_ = 0;
   int64_t generated_tokens_ = 0;

@@ -106,7 +106,10 @@ class EngineStreamCall : public grpc::ServerWriteReactor<Response> {
     }
     Pump();
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    call_.ForgetEndEarly();
+    delete this;
+  }
 
   Backend& backend_;
   Call call_;

@@ -95,7 +95,10 @@ class ScanCheckCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnCancel() override { Stop(absl::CancelledError("the client is gone")); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    call_.ForgetEndEarly();
+    delete this;
+  }
 
   Backend& backend_;
   Call call_;

@@ -282,11 +282,11 @@ class Race {
     }
   }
 
-  // A deadline may come before the stage does.
+  // A deadline may come before the stage does. Minutes, for a long document under a sanitizer.
   void AwaitOrEnd(const std::function<bool()>& reached) {
     const absl::Time limit = cell_.ending == Ending::kDeadline
                                  ? absl::FromChrono(call_.context.deadline())
-                                 : absl::Now() + absl::Seconds(60);
+                                 : absl::Now() + absl::Minutes(5);
     while (!reached() && absl::Now() < limit) std::this_thread::yield();
     if (cell_.ending != Ending::kDeadline) {
       EXPECT_TRUE(reached()) << "the stage was not reached";
