@@ -88,6 +88,9 @@ Backend::Backend(const ServerOptions& options, Lifecycle& lifecycle, AccessContr
       access_(access),
       registry_(registry),
       started_(absl::Now()),
+      open_uploads_(options.limits.open_uploads, "uploads"),
+      open_downloads_(options.limits.open_downloads, "downloads"),
+      open_scorings_(options.limits.open_scorings, "perplexity and comparison calls"),
       // Each open call posts at most one task at a time.
       delivery_(std::numeric_limits<size_t>::max()),
       tokenizing_(kWaitingTasks),

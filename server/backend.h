@@ -1,7 +1,6 @@
 // What all calls share: model, adapters, scan orders, engine, and the threads that serve calls.
 #pragma once
 
-#include <atomic>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -13,6 +12,7 @@
 #include "server/audit_log.h"
 #include "server/lifecycle.h"
 #include "server/metric_registry.h"
+#include "server/open_limit.h"
 #include "server/request_metrics.h"
 #include "server/scan_selector.h"
 #include "server/server_options.h"
@@ -74,8 +74,10 @@ class Backend {
   TaskThread& tokenizing() { return tokenizing_; }
   // Changes the store, which waits for the disk.
   TaskThread& storing() { return storing_; }
-  // Uploads that are open now.
-  std::atomic<int32_t>& open_uploads() { return open_uploads_; }
+  // Bounds on what calls keep in memory while clients send or read at their leisure.
+  OpenLimit& open_uploads() { return open_uploads_; }
+  OpenLimit& open_downloads() { return open_downloads_; }
+  OpenLimit& open_scorings() { return open_scorings_; }
 
   // Runs short requests of each kind, so that the first client does not wait for what happens once
   // and the engine knows what its steps cost.
@@ -98,7 +100,9 @@ class Backend {
   std::unique_ptr<ExperimentTable> experiments_;
   std::unique_ptr<SessionKeys> session_keys_;
   std::unique_ptr<RequestMetrics> metrics_;
-  std::atomic<int32_t> open_uploads_{0};
+  OpenLimit open_uploads_;
+  OpenLimit open_downloads_;
+  OpenLimit open_scorings_;
   // The threads go before what they use; the engine goes first of all, since it posts to one of
   // them.
   TaskThread delivery_;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "core/base/mutex.h"
 #include "server/backend.h"
@@ -32,7 +33,8 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   DocumentCall(Backend& backend, absl::string_view method, grpc::CallbackServerContext* context)
-      : call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
+      : backend_(backend),
+        call_(backend.lifecycle(), backend.access(), backend.metrics(), method, context,
               backend.options().max_request_duration),
         run_(backend, call_, [this](std::function<void()> step) { Step(step); }) {}
 
@@ -41,6 +43,8 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
       Step([this, &status] { LockedRun().Fail(status); });
     });
     if (!admitted.ok()) return Refuse(admitted);
+    place_ = backend_.open_scorings().Enter();
+    if (!place_.ok()) return Refuse(place_.status());
     this->StartRead(&request_);
   }
 
@@ -48,7 +52,7 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
   void Refuse(const absl::Status& status) {
     {
       base::MutexLock lock(mutex_);
-      finished_ = true;
+      if (std::exchange(finished_, true)) return;
     }
     this->Finish(call_.End(status));
   }
@@ -75,13 +79,18 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
     Step([this] { LockedRun().Fail(absl::CancelledError("the client is gone")); });
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    call_.ForgetEndEarly();
+    delete this;
+  }
 
   // Finishes without the mutex: the call may be gone as soon as it is finished.
   void Step(const std::function<void()>& step) {
     std::optional<absl::Status> end;
     {
       base::MutexLock lock(mutex_);
+      // What the run and the call say is not read any more.
+      if (finished_) return;
       step();
       end = Advance();
     }
@@ -90,7 +99,6 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
 
   // The status to finish with, once.
   std::optional<absl::Status> Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (finished_) return std::nullopt;
     run_.Advance();
     if (!reading_ && run_.WantsRequest()) {
       reading_ = true;
@@ -113,7 +121,9 @@ class DocumentCall final : public grpc::ServerBidiReactor<Request, Response> {
   // For steps, which hold the mutex though the compiler cannot see it.
   Run& LockedRun() ABSL_NO_THREAD_SAFETY_ANALYSIS { return run_; }
 
+  Backend& backend_;
   Call call_;
+  absl::StatusOr<OpenLimit::Place> place_;
   // gRPC's while a read or write is under way.
   Request request_;
   Response message_;

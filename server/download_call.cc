@@ -1,8 +1,10 @@
 #include "server/download_call.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "core/base/status_macros.h"
 #include "server/call.h"
 #include "server/convert_scan.h"
@@ -27,6 +29,8 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
   void Begin() {
     const absl::Status admitted = call_.Admit(nullptr);
     if (!admitted.ok()) return Finish(call_.End(admitted));
+    place_ = backend_.open_downloads().Enter();
+    if (!place_.ok()) return Finish(call_.End(place_.status()));
     if (backend_.storing().TryPost([this] { ReadFile(); })) return;
     Finish(call_.End(
         WithRetryDelay(absl::ResourceExhaustedError("too many calls are waiting for the disk"),
@@ -37,7 +41,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
   void ReadFile() {
     const absl::Status read = Read();
     if (!read.ok()) return Finish(call_.End(read));
-    StartWrite(&message_);
+    Write();
   }
 
   absl::Status Read() {
@@ -52,13 +56,20 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
     return absl::OkStatus();
   }
 
+  // A client that has not read for the stall limit is cut off: there are few places.
+  void Write() {
+    call_.set_expires(
+        std::min(absl::Now() + backend_.options().engine.stall_limit, call_.deadline()));
+    StartWrite(&message_);
+  }
+
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(call_.End(absl::CancelledError("the client is gone")));
     if (sent_ == npy_.size()) return Finish(call_.End(absl::OkStatus()));
     const size_t bytes = std::min(kChunkBytes, npy_.size() - sent_);
     message_.set_npy_chunk(npy_.substr(sent_, bytes));
     sent_ += bytes;
-    StartWrite(&message_);
+    Write();
   }
 
   void OnDone() override { delete this; }
@@ -66,6 +77,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<v1::DownloadScanOrder
   Backend& backend_;
   const v1::DownloadScanOrderRequest& request_;
   Call call_;
+  absl::StatusOr<OpenLimit::Place> place_;
   v1::DownloadScanOrderResponse message_;
   std::string npy_;
   size_t sent_ = 0;

@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "core/base/mutex.h"
 #include "server/call.h"
@@ -17,20 +16,16 @@
 namespace scanserve::server {
 namespace {
 
-// Each costs a scrape each interval.
-constexpr int32_t kMaxStreams = 8;
-
 // Writes a snapshot's parts, then waits for the alarm, again and again. At most one of write and
-// alarm is under way, and the call finishes when none is. Deletes itself after its last reaction.
+// alarm is under way, and the call finishes when none is. Ends when its client has not read for the
+// stall limit, since there are few places. Deletes itself after its last reaction.
 class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetricsResponse> {
  public:
-  MetricsStreamCall(Backend& backend, std::atomic<int32_t>& open_streams,
-                    grpc::CallbackServerContext* context)
+  MetricsStreamCall(Backend& backend, OpenLimit& open_streams, grpc::CallbackServerContext* context)
       : backend_(backend),
         open_streams_(open_streams),
         call_(backend.lifecycle(), backend.access(), backend.metrics(), "StreamMetrics", context,
               absl::InfiniteDuration()) {
-    ++open_streams_;
     call_.SetEndless();
   }
 
@@ -40,10 +35,9 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
     const absl::StatusOr<absl::Duration> interval = SnapshotInterval(request);
     fault.Update(interval.status());
     if (interval.ok()) interval_ = *interval;
-    if (open_streams_ > kMaxStreams) {
-      fault.Update(WithRetryDelay(absl::ResourceExhaustedError(absl::StrCat(
-                                      kMaxStreams, " metric streams are open, which is all")),
-                                  absl::Seconds(1)));
+    if (fault.ok()) {
+      place_ = open_streams_.Enter();
+      fault = place_.status();
     }
     if (!fault.ok()) return End(fault);
     Step([] {});
@@ -63,6 +57,7 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
   void OnWriteDone(bool ok) override {
     Step([this, ok]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       writes_ = false;
+      call_.set_expires(absl::InfiniteFuture());
       if (!ok && !end_) end_ = absl::CancelledError("the client is gone");
     });
   }
@@ -72,7 +67,7 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
   }
 
   void OnDone() override {
-    --open_streams_;
+    call_.ForgetEndEarly();
     delete this;
   }
 
@@ -107,6 +102,7 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
     part_ = std::move(parts_.front());
     parts_.pop_front();
     writes_ = true;
+    call_.set_expires(now + backend_.options().engine.stall_limit);
     StartWrite(&part_);
   }
 
@@ -118,7 +114,8 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
   }
 
   Backend& backend_;
-  std::atomic<int32_t>& open_streams_;
+  OpenLimit& open_streams_;
+  absl::StatusOr<OpenLimit::Place> place_;
   Call call_;
   absl::Duration interval_;
   base::Mutex mutex_;
@@ -136,7 +133,7 @@ class MetricsStreamCall final : public grpc::ServerWriteReactor<v1::StreamMetric
 }  // namespace
 
 grpc::ServerWriteReactor<v1::StreamMetricsResponse>* StartStreamMetrics(
-    Backend& backend, std::atomic<int32_t>& open_streams, grpc::CallbackServerContext* context,
+    Backend& backend, OpenLimit& open_streams, grpc::CallbackServerContext* context,
     const v1::StreamMetricsRequest& request) {
   auto* call = new MetricsStreamCall(backend, open_streams, context);
   call->Begin(request);

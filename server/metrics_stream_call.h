@@ -3,17 +3,14 @@
 
 #include <grpcpp/support/server_callback.h>
 
-#include <atomic>
-#include <cstdint>
-
 #include "scanserve/v1/monitoring_service.pb.h"
 #include "server/backend.h"
 
 namespace scanserve::server {
 
-// `open_streams` counts the streams that are open, and outlives them.
+// `open_streams` outlives it.
 grpc::ServerWriteReactor<v1::StreamMetricsResponse>* StartStreamMetrics(
-    Backend& backend, std::atomic<int32_t>& open_streams, grpc::CallbackServerContext* context,
+    Backend& backend, OpenLimit& open_streams, grpc::CallbackServerContext* context,
     const v1::StreamMetricsRequest& request);
 
 }  // namespace scanserve::server

@@ -126,7 +126,8 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
   }
 
   Backend& backend_;
-  std::atomic<int32_t> open_streams_{0};
+  // Each costs a scrape each interval.
+  OpenLimit open_streams_{8, "metric streams"};
 };
 
 }  // namespace

@@ -115,6 +115,11 @@ void AddLimits(OptionTable& table, ServerOptions& options) {
   table.Integer("max-logit-biases", limits.logit_biases, 0, 1 << 20, "logit biases of a request");
   table.Integer("max-top-logprobs", limits.top_logprobs, 0, 1024, "alternatives beside each token");
   table.Integer("max-open-uploads", limits.open_uploads, 1, 1024, "uploads that may run at once");
+  table.Integer("max-open-downloads", limits.open_downloads, 1, 1024,
+                "downloads that may run at once, each with up to 8 MiB");
+  table.Integer("max-open-scorings", limits.open_scorings, 1, 65'536,
+                "perplexity and comparison calls that may be open at once, each with documents of "
+                "its own");
   table.Duration("upload-idle", limits.upload_idle, kShortest, kDay,
                  "how long an upload may send nothing");
   table.Duration("max-request-duration", options.max_request_duration, kShortest, kDay,

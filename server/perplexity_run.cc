@@ -115,6 +115,8 @@ void PerplexityRun::Stop() { dropped_ = documents_.Drop(); }
 
 bool PerplexityRun::BeginDocument() {
   if (!fault_.ok() || documents_.empty()) return false;
+  // One without tokens waits for nothing but its message.
+  if (outgoing_.size() >= kWaitingMessages) return false;
   // Values of one document must not be mixed with another's.
   const size_t at_once = rules_->per_token ? 1 : kDocumentsInEngine;
   if (active_.size() >= at_once ||

@@ -39,6 +39,10 @@ struct RequestLimits {
   int32_t logit_biases = 1'024;
   int32_t top_logprobs = 20;
   int32_t open_uploads = 4;
+  // Each holds the order's file.
+  int32_t open_downloads = 16;
+  // ComputePerplexity and Compare: each holds a few of its client's documents.
+  int32_t open_scorings = 64;
   // An upload that sends nothing for longer is ended.
   absl::Duration upload_idle = absl::Seconds(30);
 };

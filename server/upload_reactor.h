@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "core/base/mutex.h"
@@ -29,13 +29,8 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
     const absl::Status admitted =
         call_.Admit([this](const absl::Status& status) { FinishUnlessStoring(status); });
     if (!admitted.ok()) return FinishUnlessStoring(admitted);
-    const int32_t limit = backend_.limits().open_uploads;
-    counted_ = true;
-    if (backend_.open_uploads().fetch_add(1) >= limit) {
-      return FinishUnlessStoring(WithRetryDelay(
-          absl::ResourceExhaustedError(absl::StrCat(limit, " uploads are open, which is all")),
-          absl::Seconds(1)));
-    }
+    place_ = backend_.open_uploads().Enter();
+    if (!place_.ok()) return FinishUnlessStoring(place_.status());
     ReadOn();
   }
 
@@ -76,7 +71,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   void OnCancel() final { FinishUnlessStoring(absl::CancelledError("the client is gone")); }
 
   void OnDone() final {
-    if (counted_) backend_.open_uploads().fetch_sub(1);
+    call_.ForgetEndEarly();
     delete this;
   }
 
@@ -106,7 +101,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
 
   Backend& backend_;
   Call call_;
-  bool counted_ = false;
+  absl::StatusOr<OpenLimit::Place> place_;
   Request part_;
   base::Mutex mutex_;
   // The call is finished, or will be by the storing thread.

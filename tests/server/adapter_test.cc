@@ -80,7 +80,7 @@ class AdapterWireTest : public testing::Test {
     return upload.response();
   }
   void WaitForNoUpload() {
-    while (server_.backend().open_uploads().load() != 0) std::this_thread::yield();
+    while (server_.backend().open_uploads().open() != 0) std::this_thread::yield();
   }
   grpc::Status Unload(const std::string& name) {
     grpc::ClientContext context;
@@ -159,7 +159,7 @@ TEST_F(AdapterWireTest, AnIdleUploadIsEnded) {
 TEST_F(AdapterWireTest, OrdersAndAdaptersShareTheOpenUploads) {
   AdapterUpload first(*stub_);
   EXPECT_TRUE(first.SendHeader(Named("first")));
-  while (server_.backend().open_uploads().load() == 0) std::this_thread::yield();
+  while (server_.backend().open_uploads().open() == 0) std::this_thread::yield();
   const auto orders = server_.NewScanOrders();
   grpc::ClientContext context;
   v1::UploadScanOrderResponse response;

@@ -71,6 +71,20 @@ TEST(StreamMetricsTest, FirstSnapshotDoesNotWaitForTheInterval) {
   while (StreamsOpen(server) > 0) std::this_thread::yield();
 }
 
+TEST(StreamMetricsTest, AClientThatDoesNotReadLosesItsPlace) {
+  ServerOptions options = TestServer::Options();
+  options.engine.stall_limit = absl::Milliseconds(50);
+  TestServer server(options);
+  // What waits for it fills its connection's window.
+  MetricsStream stream(server);
+  while (StreamsOpen(server) == 0) std::this_thread::yield();
+  while (StreamsOpen(server) > 0) std::this_thread::yield();
+  while (stream.Read()) {
+  }
+  const grpc::StatusCode code = stream.Finish().error_code();
+  EXPECT_TRUE(code == grpc::StatusCode::CANCELLED || code == grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
 TEST(StreamMetricsTest, EndsWhenTheServerStops) {
   TestServer server;
   MetricsStream idle(server, absl::Hours(1));

@@ -74,11 +74,11 @@ TEST(UploadTest, OneUploadTooManyIsRefusedUntilAnotherEnds) {
   auto first = std::make_unique<Upload>(*stub);
   // Its place is taken once the server has answered something that came after it.
   EXPECT_TRUE(first->SendHeader("first"));
-  while (server.backend().open_uploads().load() == 0) std::this_thread::yield();
+  while (server.backend().open_uploads().open() == 0) std::this_thread::yield();
   EXPECT_EQ(Upload(*stub).WaitForEnd().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(first->SendChunk(SmallNpy()));
   EXPECT_TRUE(first->Finish().ok());
-  while (server.backend().open_uploads().load() != 0) std::this_thread::yield();
+  while (server.backend().open_uploads().open() != 0) std::this_thread::yield();
   Upload third(*stub);
   EXPECT_TRUE(third.SendHeader("third") && third.SendChunk(SmallNpy()));
   EXPECT_TRUE(third.Finish().ok());
