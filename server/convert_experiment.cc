@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -155,8 +156,9 @@ v1::ExperimentStop StopToProto(const experiment::Stop& stop) {
   return proto;
 }
 
-v1::MetricEstimate MetricEstimateToProto(const Statistics& statistics, size_t arm, Metric metric) {
-  const experiment::ArmDifference difference = statistics.DifferenceOf(arm, metric);
+v1::MetricEstimate MetricEstimateToProto(Metric metric, size_t arm,
+                                         const experiment::ArmDifference& difference,
+                                         double alpha) {
   v1::MetricEstimate proto;
   proto.set_metric(MetricToProto(metric));
   proto.set_units(difference.arm.clusters);
@@ -167,8 +169,7 @@ v1::MetricEstimate MetricEstimateToProto(const Statistics& statistics, size_t ar
   }
   if (arm == 0 || !difference.defined()) return proto;
   proto.set_difference(difference.value());
-  const compare::Interval interval =
-      difference.AnytimeInterval(statistics.design().alpha_of_arm(), experiment::kTunedUnits);
+  const compare::Interval interval = difference.AnytimeInterval(alpha, experiment::kTunedUnits);
   // Where nothing varies the interval has no width and proves nothing.
   if (!interval.bounded() || difference.error() == 0) return proto;
   proto.set_low(interval.low);
@@ -221,21 +222,19 @@ v1::ShadowResults ShadowResultsToProto(const Statistics& statistics, size_t arm)
   return proto;
 }
 
-v1::ArmResults ArmResultsToProto(const Statistics& statistics, size_t arm) {
+v1::ArmResults ArmResultsToProto(const Statistics& statistics, size_t arm,
+                                 const experiment::ArmTotals& totals) {
   const experiment::DesignArm& design = statistics.design().arms[arm];
-  const experiment::RequestSums sums = statistics.SumsOf(arm);
+  const experiment::RequestSums& sums = totals.sums;
   v1::ArmResults proto;
   proto.set_name(design.name);
-  proto.set_units(statistics.UnitsOf(arm));
+  proto.set_units(totals.units);
   proto.set_requests(sums.requests);
   proto.set_errors(sums.errors);
   proto.set_cancelled(sums.cancelled);
   proto.set_unsticky(sums.unsticky);
   proto.set_prompt_tokens(sums.prompt_tokens);
   proto.set_generated_tokens(sums.generated_tokens);
-  for (const Metric metric : experiment::kUnitMetrics) {
-    *proto.add_metrics() = MetricEstimateToProto(statistics, arm, metric);
-  }
   if (design.shadow > 0) *proto.mutable_shadow() = ShadowResultsToProto(statistics, arm);
   return proto;
 }
@@ -271,8 +270,17 @@ v1::Experiment ExperimentToProto(const store::ExperimentRecord& record) {
 
 v1::ExperimentResults ExperimentResultsToProto(const Statistics& statistics) {
   v1::ExperimentResults proto;
-  for (size_t arm = 0; arm < statistics.design().arms.size(); ++arm) {
-    *proto.add_arms() = ArmResultsToProto(statistics, arm);
+  const std::vector<experiment::ArmTotals> totals = statistics.TotalsOfArms();
+  for (size_t arm = 0; arm < totals.size(); ++arm) {
+    *proto.add_arms() = ArmResultsToProto(statistics, arm, totals[arm]);
+  }
+  const double alpha = statistics.design().alpha_of_arm();
+  for (const Metric metric : experiment::kUnitMetrics) {
+    const std::vector<compare::RatioEstimate> estimates = statistics.EstimatesOfArms(metric);
+    for (size_t arm = 0; arm < totals.size(); ++arm) {
+      *proto.mutable_arms(static_cast<int>(arm))->add_metrics() =
+          MetricEstimateToProto(metric, arm, {estimates[0], estimates[arm]}, alpha);
+    }
   }
   const experiment::SampleRatio& ratio = statistics.sample_ratio();
   const experiment::ChiSquared chi = ratio.chi_squared();

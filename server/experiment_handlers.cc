@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "core/base/status_macros.h"
 #include "server/convert_experiment.h"
 #include "server/experiment_table.h"
@@ -75,12 +76,12 @@ absl::Status CreateExperiment(Backend& backend, const v1::CreateExperimentReques
 
 absl::Status GetExperiment(Backend& backend, const v1::GetExperimentRequest& request,
                            v1::GetExperimentResponse* response) {
-  return backend.experiments().Read(
-      request.id(),
-      [response](const store::ExperimentRecord& record, const experiment::Statistics& statistics) {
-        *response->mutable_experiment() = ExperimentToProto(record);
-        *response->mutable_results() = ExperimentResultsToProto(statistics);
-      });
+  SCANSERVE_ASSIGN_OR_RETURN(
+      const ExperimentReading reading,
+      backend.experiments().Read(request.id(), absl::Now(), ExperimentResultsToProto));
+  *response->mutable_experiment() = ExperimentToProto(reading.record);
+  *response->mutable_results() = *reading.results;
+  return absl::OkStatus();
 }
 
 absl::Status ListExperiments(Backend& backend, v1::ListExperimentsResponse* response) {

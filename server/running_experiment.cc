@@ -32,14 +32,14 @@ std::shared_ptr<const ArmTicket> RunningExperiment::Assign(absl::string_view uni
 void RunningExperiment::Expose(const ArmTicket& ticket) {
   base::MutexLock lock(mutex_);
   if (stop_) return;
-  unsaved_ = true;
+  ++changes_;
   stop_ = statistics_.Expose(ticket.unit, ticket.arm, absl::Now());
 }
 
 void RunningExperiment::Record(const ArmTicket& ticket, const experiment::Outcome& outcome) {
   base::MutexLock lock(mutex_);
   if (stop_) return;
-  unsaved_ = true;
+  ++changes_;
   stop_ = statistics_.Record(ticket.unit, outcome, absl::Now());
 }
 
@@ -53,14 +53,14 @@ std::vector<size_t> RunningExperiment::Sample(absl::string_view request_id) {
     statistics_.CountEligible(arm, chosen);
     if (chosen) sampled.push_back(arm);
   }
-  unsaved_ = true;
+  ++changes_;
   return sampled;
 }
 
 void RunningExperiment::CountDropped(size_t arm, experiment::ShadowDrop drop) {
   base::MutexLock lock(mutex_);
   if (stop_) return;
-  unsaved_ = true;
+  ++changes_;
   statistics_.CountDropped(arm, drop);
 }
 
@@ -68,7 +68,7 @@ void RunningExperiment::AddPaired(size_t arm, const experiment::UnitKey& unit,
                                   const compare::PairedCluster& cluster) {
   base::MutexLock lock(mutex_);
   if (stop_) return;
-  unsaved_ = true;
+  ++changes_;
   stop_ = statistics_.AddPaired(arm, unit, cluster, absl::Now());
 }
 
@@ -76,7 +76,7 @@ void RunningExperiment::ChangeDrift(size_t arm, size_t writer,
                                     absl::FunctionRef<void(experiment::AnswerDrift&)> change) {
   base::MutexLock lock(mutex_);
   if (stop_) return;
-  unsaved_ = true;
+  ++changes_;
   experiment::PairDrift& drift = statistics_.drift(arm);
   change(writer == 0 ? drift.of_control : drift.of_arm);
 }
@@ -111,21 +111,33 @@ std::optional<experiment::Stop> RunningExperiment::stop() const {
   return stop_;
 }
 
-void RunningExperiment::Read(
-    const std::function<void(const experiment::Statistics&)>& reader) const {
+RunningExperiment::Progress RunningExperiment::ProgressNow() const {
+  return {changes_, statistics_.sample_ratio().units(), stop_};
+}
+
+RunningExperiment::Progress RunningExperiment::progress() const {
   base::MutexLock lock(mutex_);
-  reader(statistics_);
+  return ProgressNow();
+}
+
+RunningExperiment::Snapshot RunningExperiment::TakeSnapshot() {
+  base::MutexLock lock(mutex_);
+  return {ProgressNow(), statistics_.Share()};
 }
 
 std::optional<std::string> RunningExperiment::TakeUnsaved() {
-  base::MutexLock lock(mutex_);
-  if (!std::exchange(unsaved_, false)) return std::nullopt;
-  return statistics_.Save();
+  std::unique_ptr<const experiment::Statistics> unsaved;
+  {
+    base::MutexLock lock(mutex_);
+    if (std::exchange(saved_changes_, changes_) == changes_) return std::nullopt;
+    unsaved = statistics_.Share();
+  }
+  return unsaved->Save();
 }
 
 void RunningExperiment::MarkUnsaved() {
   base::MutexLock lock(mutex_);
-  unsaved_ = true;
+  saved_changes_ = 0;
 }
 
 }  // namespace scanserve::server

@@ -1,7 +1,7 @@
 // An experiment while it runs: what its arms serve, who is in which, and what it has counted.
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,14 +78,28 @@ class RunningExperiment : public std::enable_shared_from_this<RunningExperiment>
   void CheckTime(absl::Time now);
   std::optional<experiment::Stop> stop() const;
 
-  // Shows the statistics as they are; nothing is counted meanwhile.
-  void Read(const std::function<void(const experiment::Statistics&)>& reader) const;
+  // How far it is.
+  struct Progress {
+    // Two with the same number have the same statistics.
+    int64_t changes = 0;
+    int64_t units = 0;
+    std::optional<experiment::Stop> stop;
+  };
+  Progress progress() const;
+  // The statistics as they are, for reading while requests go on. While it is held, memory grows by
+  // what changes of them.
+  struct Snapshot {
+    Progress progress;
+    std::unique_ptr<const experiment::Statistics> statistics;
+  };
+  Snapshot TakeSnapshot();
   // What to save, when something was counted since the last time.
   std::optional<std::string> TakeUnsaved();
   // The next TakeUnsaved gives something: what the last one gave could not be saved.
   void MarkUnsaved();
 
  private:
+  Progress ProgressNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Lets `change` have what `writer` wrote, unless the experiment has ended.
   void ChangeDrift(size_t arm, size_t writer,
                    absl::FunctionRef<void(experiment::AnswerDrift&)> change);
@@ -96,7 +110,9 @@ class RunningExperiment : public std::enable_shared_from_this<RunningExperiment>
   mutable base::Mutex mutex_;
   experiment::Statistics statistics_ ABSL_GUARDED_BY(mutex_);
   std::optional<experiment::Stop> stop_ ABSL_GUARDED_BY(mutex_);
-  bool unsaved_ ABSL_GUARDED_BY(mutex_) = true;
+  int64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
+  // As of the last save; 0 when there is none.
+  int64_t saved_changes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace scanserve::server

@@ -1,5 +1,7 @@
 #include "core/experiment/answer_drift.h"
 
+#include <vector>
+
 namespace scanserve::experiment {
 namespace {
 
@@ -13,11 +15,26 @@ void AnswerDrift::Add(const UnitKey& unit, const AnswerPair& answer) {
   counts_.other_choices += answer.other_choices;
   const auto [found, is_new] = index_.try_emplace(unit, clusters_.size());
   if (is_new) {
-    units_.push_back(unit);
-    clusters_.push_back(answer.cluster);
+    units_.Add(unit);
+    clusters_.Add(answer.cluster);
   } else {
-    clusters_[found->second].Merge(answer.cluster);
+    clusters_.Change(found->second).Merge(answer.cluster);
   }
+}
+
+AnswerDrift AnswerDrift::Share() {
+  AnswerDrift shared;
+  shared.counts_ = counts_;
+  shared.units_ = units_.Share();
+  shared.clusters_ = clusters_.Share();
+  return shared;
+}
+
+compare::RatioEstimate AnswerDrift::estimate() const {
+  std::vector<compare::PairedCluster> clusters;
+  clusters.reserve(clusters_.size());
+  for (size_t i = 0; i < clusters_.size(); ++i) clusters.push_back(clusters_[i]);
+  return compare::EstimateRatio(clusters);
 }
 
 compare::Interval AnswerDrift::AnytimeInterval(const compare::RatioEstimate& estimate,
@@ -57,11 +74,12 @@ bool AnswerDrift::Read(base::ByteReader& reader) {
     unit.high = reader.U64();
     unit.low = reader.U64();
     if (!index_.try_emplace(unit, units_.size()).second) return false;
-    units_.push_back(unit);
-    compare::PairedCluster& cluster = clusters_.emplace_back();
+    units_.Add(unit);
+    compare::PairedCluster cluster;
     cluster.difference = reader.Double();
     cluster.tokens = reader.Double();
     cluster.spread = reader.Double();
+    clusters_.Add(cluster);
   }
   return reader.ok();
 }

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 #include <unordered_map>
-#include <vector>
 
+#include "core/base/block_list.h"
 #include "core/base/byte_codec.h"
 #include "core/compare/confidence.h"
 #include "core/compare/ratio_estimate.h"
@@ -42,8 +42,11 @@ class AnswerDrift {
   void CountDropped(ShadowDrop drop) { counts_.dropped.Count(drop); }
   void Add(const UnitKey& unit, const AnswerPair& answer);
 
+  // What was added until now, for reading: it finds no unit by its key.
+  AnswerDrift Share();
+
   const DriftCounts& counts() const { return counts_; }
-  compare::RatioEstimate estimate() const { return compare::EstimateRatio(clusters_); }
+  compare::RatioEstimate estimate() const;
   // For any number of looks.
   static compare::Interval AnytimeInterval(const compare::RatioEstimate& estimate, double alpha);
 
@@ -54,8 +57,8 @@ class AnswerDrift {
  private:
   DriftCounts counts_;
   // In the order in which each unit had its first answer scored.
-  std::vector<UnitKey> units_;
-  std::vector<compare::PairedCluster> clusters_;
+  base::BlockList<UnitKey> units_;
+  base::BlockList<compare::PairedCluster> clusters_;
   std::unordered_map<UnitKey, size_t, UnitKeyHash> index_;
 };
 
@@ -63,6 +66,8 @@ class AnswerDrift {
 struct PairDrift {
   AnswerDrift of_control;
   AnswerDrift of_arm;
+
+  PairDrift Share() { return {of_control.Share(), of_arm.Share()}; }
 };
 
 }  // namespace scanserve::experiment

@@ -22,13 +22,14 @@ double ThirdMoment(const compare::RatioEstimate& estimate) {
 
 }  // namespace
 
-std::vector<compare::PairedCluster> ClustersOf(absl::Span<const Unit> units, size_t arm,
-                                               Metric metric) {
-  std::vector<compare::PairedCluster> clusters;
-  for (const Unit& unit : units) {
-    if (unit.arm != arm || unit.excluded) continue;
+std::vector<std::vector<compare::PairedCluster>> ClustersOfArms(const base::BlockList<Unit>& units,
+                                                                size_t arms, Metric metric) {
+  std::vector<std::vector<compare::PairedCluster>> clusters(arms);
+  for (size_t i = 0; i < units.size(); ++i) {
+    const Unit& unit = units[i];
+    if (unit.excluded) continue;
     const compare::PairedCluster cluster = ClusterOf(unit.sums, metric);
-    if (cluster.tokens > 0) clusters.push_back(cluster);
+    if (cluster.tokens > 0) clusters[unit.arm].push_back(cluster);
   }
   return clusters;
 }

@@ -7,17 +7,17 @@
 
 #include <vector>
 
-#include "absl/types/span.h"
+#include "core/base/block_list.h"
 #include "core/compare/confidence.h"
 #include "core/compare/ratio_estimate.h"
 #include "core/experiment/unit_table.h"
 
 namespace scanserve::experiment {
 
-// Of `metric`, for each unit of `arm` that has any and is not excluded: the sum over its requests,
-// and their number. Not of perplexity.
-std::vector<compare::PairedCluster> ClustersOf(absl::Span<const Unit> units, size_t arm,
-                                               Metric metric);
+// Of `metric`, for each of `arms` and in it for each unit that has any and is not excluded: the sum
+// over its requests, and their number. Not of perplexity.
+std::vector<std::vector<compare::PairedCluster>> ClustersOfArms(const base::BlockList<Unit>& units,
+                                                                size_t arms, Metric metric);
 
 struct ArmDifference {
   compare::RatioEstimate control;

@@ -37,8 +37,7 @@ bool ShadowCounts::covered() const {
   return static_cast<double>(scored) >= kCoverage * to_score;
 }
 
-ShadowScores::ShadowScores(const Design& design)
-    : options_(OptionsOf(design)), comparison_(options_) {}
+ShadowScores::ShadowScores(const Design& design) : ShadowScores(OptionsOf(design)) {}
 
 void ShadowScores::CountEligible(bool sampled) {
   ++counts_.eligible;
@@ -58,10 +57,18 @@ std::optional<compare::ComparisonLook> ShadowScores::Add(const UnitKey& unit,
     comparison_.MergeInto(found->second, cluster);
     return std::nullopt;
   }
-  units_.push_back(unit);
+  units_.Add(unit);
   comparison_.Add(cluster);
   if (!comparison_.IsLookDue()) return std::nullopt;
   return comparison_.Look(now);
+}
+
+ShadowScores ShadowScores::Share() {
+  ShadowScores shared(options_);
+  shared.counts_ = counts_;
+  shared.comparison_ = comparison_;
+  shared.units_ = units_.Share();
+  return shared;
 }
 
 compare::ComparisonLook ShadowScores::Peek(absl::Time now) const {
@@ -102,7 +109,7 @@ bool ShadowScores::Read(base::ByteReader& reader) {
     unit.high = reader.U64();
     unit.low = reader.U64();
     if (!index_.try_emplace(unit, static_cast<int64_t>(i)).second) return false;
-    units_.push_back(unit);
+    units_.Add(unit);
     compare::PairedCluster& cluster = state.clusters.emplace_back();
     cluster.difference = reader.Double();
     cluster.tokens = reader.Double();

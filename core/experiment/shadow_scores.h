@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
 #include "absl/time/time.h"
+#include "core/base/block_list.h"
 #include "core/base/byte_codec.h"
 #include "core/compare/paired_comparison.h"
 #include "core/experiment/design.h"
@@ -40,6 +40,10 @@ class ShadowScores {
   std::optional<compare::ComparisonLook> Add(const UnitKey& unit,
                                              const compare::PairedCluster& cluster, absl::Time now);
 
+  // What was added until now, for reading: it finds no unit by its key. Copies the clusters, which
+  // takes what a look takes.
+  ShadowScores Share();
+
   const ShadowCounts& counts() const { return counts_; }
   const compare::PairedComparison& comparison() const { return comparison_; }
   // A look that leaves no trace.
@@ -50,11 +54,14 @@ class ShadowScores {
   bool Read(base::ByteReader& reader);
 
  private:
+  explicit ShadowScores(const compare::ComparisonOptions& options)
+      : options_(options), comparison_(options) {}
+
   compare::ComparisonOptions options_;
   ShadowCounts counts_;
   compare::PairedComparison comparison_;
   // Of each cluster.
-  std::vector<UnitKey> units_;
+  base::BlockList<UnitKey> units_;
   std::unordered_map<UnitKey, int64_t, UnitKeyHash> index_;
 };
 

@@ -24,10 +24,9 @@ std::vector<int64_t> WeightsOf(const Design& design) {
 }  // namespace
 
 Statistics::Statistics(Design design)
-    : design_(std::move(design)),
-      ratio_(WeightsOf(design_)),
-      shadows_(design_.arms.size(), ShadowScores(design_)),
-      drifts_(design_.arms.size()) {}
+    : design_(std::move(design)), ratio_(WeightsOf(design_)), drifts_(design_.arms.size()) {
+  for (size_t arm = 0; arm < design_.arms.size(); ++arm) shadows_.emplace_back(design_);
+}
 
 // ---- What comes in.
 
@@ -84,10 +83,11 @@ std::optional<Stop> Statistics::CheckGuardrails(absl::Time now) const {
 
 std::optional<Stop> Statistics::CheckGuardrail(const Guardrail& guardrail, absl::Time now) const {
   const double alpha = design_.alpha_of_arm() / static_cast<double>(design_.guardrails.size());
+  const std::vector<compare::RatioEstimate> estimates = EstimatesOfArms(guardrail.metric);
   for (size_t arm = 1; arm < design_.arms.size(); ++arm) {
-    // What serves nobody harms nobody, and costs no pass over the units.
+    // What serves nobody harms nobody.
     if (design_.arms[arm].weight == 0) continue;
-    const ArmDifference difference = DifferenceOf(arm, guardrail.metric);
+    const ArmDifference difference = {estimates[0], estimates[arm]};
     if (std::min(difference.control.clusters, difference.arm.clusters) < kGuardedUnits) continue;
     const double bound = difference.AnytimeLowerBound(alpha, kTunedUnits);
     if (bound <= guardrail.margin) continue;
@@ -149,22 +149,36 @@ std::string Statistics::NoVerdictReason(size_t arm) const {
   return "less than 95 % of the prompts that were to be scored were";
 }
 
-RequestSums Statistics::SumsOf(size_t arm) const {
-  RequestSums sums;
-  for (const Unit& unit : units_.units()) {
-    if (unit.arm == arm && !unit.excluded) sums.Add(unit.sums);
+std::vector<ArmTotals> Statistics::TotalsOfArms() const {
+  std::vector<ArmTotals> totals(design_.arms.size());
+  for (size_t i = 0; i < units_.units().size(); ++i) {
+    const Unit& unit = units_.units()[i];
+    if (unit.excluded) continue;
+    ++totals[unit.arm].units;
+    totals[unit.arm].sums.Add(unit.sums);
   }
-  return sums;
+  return totals;
 }
 
-int64_t Statistics::UnitsOf(size_t arm) const {
-  return std::count_if(units_.units().begin(), units_.units().end(),
-                       [arm](const Unit& unit) { return unit.arm == arm && !unit.excluded; });
+std::vector<compare::RatioEstimate> Statistics::EstimatesOfArms(Metric metric) const {
+  std::vector<compare::RatioEstimate> estimates;
+  for (const auto& clusters : ClustersOfArms(units_.units(), design_.arms.size(), metric)) {
+    estimates.push_back(compare::EstimateRatio(clusters));
+  }
+  return estimates;
 }
 
-ArmDifference Statistics::DifferenceOf(size_t arm, Metric metric) const {
-  return {compare::EstimateRatio(ClustersOf(units_.units(), 0, metric)),
-          compare::EstimateRatio(ClustersOf(units_.units(), arm, metric))};
+std::unique_ptr<const Statistics> Statistics::Share() {
+  auto shared = std::make_unique<Statistics>(design_);
+  shared->ratio_ = ratio_;
+  shared->units_ = units_.Share();
+  for (size_t arm = 0; arm < design_.arms.size(); ++arm) {
+    shared->shadows_[arm] = shadows_[arm].Share();
+    shared->drifts_[arm] = drifts_[arm].Share();
+  }
+  shared->recorded_ = recorded_;
+  shared->last_look_ = last_look_;
+  return shared;
 }
 
 // ---- What outlives a restart.
@@ -204,7 +218,8 @@ absl::StatusOr<Statistics> Statistics::Restore(Design design, absl::string_view 
   ratio.min_p = reader.Double();
   if (!statistics.units_.Read(reader, arms)) return damaged;
   ratio.counts.resize(arms);
-  for (const Unit& unit : statistics.units_.units()) ++ratio.counts[unit.arm];
+  const base::BlockList<Unit>& units = statistics.units_.units();
+  for (size_t i = 0; i < units.size(); ++i) ++ratio.counts[units[i].arm];
   statistics.ratio_ = SampleRatio(WeightsOf(statistics.design_), std::move(ratio));
   for (ShadowScores& shadow : statistics.shadows_) {
     if (!shadow.Read(reader)) return damaged;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,12 @@ namespace scanserve::experiment {
 
 // Units of both arms at which intervals are narrowest.
 inline constexpr double kTunedUnits = 1'000;
+
+// The units of an arm that are not excluded, and what their requests add up to.
+struct ArmTotals {
+  int64_t units = 0;
+  RequestSums sums;
+};
 
 // Not thread-safe. Calls that may end the experiment say so; what comes after that is not its
 // business any more.
@@ -53,17 +60,20 @@ class Statistics {
 
   std::optional<Stop> CheckTime(absl::Time created, absl::Time now) const;
 
+  // All of it as it is now, for reading on any thread while more comes in here. It costs little:
+  // a copy of the clusters of the paired scores, and of each thousand units, answers and such when
+  // the first of them changes.
+  std::unique_ptr<const Statistics> Share();
+
   const Design& design() const { return design_; }
   const SampleRatio& sample_ratio() const { return ratio_; }
   const UnitTable& units() const { return units_; }
   const ShadowScores& shadow(size_t arm) const { return shadows_[arm]; }
   // Empty: verdicts of the arm's paired scores count.
   std::string NoVerdictReason(size_t arm) const;
-  // Over its units that are not excluded, whose number is the other.
-  RequestSums SumsOf(size_t arm) const;
-  int64_t UnitsOf(size_t arm) const;
-  // `metric` is one of kUnitMetrics; `arm` is not the control.
-  ArmDifference DifferenceOf(size_t arm, Metric metric) const;
+  // One for each arm, in one pass over the units. `metric` is one of kUnitMetrics.
+  std::vector<ArmTotals> TotalsOfArms() const;
+  std::vector<compare::RatioEstimate> EstimatesOfArms(Metric metric) const;
 
  private:
   std::optional<Stop> CheckGuardrails(absl::Time now) const;

@@ -80,24 +80,32 @@ void RequestSums::Add(const RequestSums& other) {
 UnitTable::Seen UnitTable::Expose(const UnitKey& key, size_t arm) {
   const auto [found, is_new] = index_.try_emplace(key, units_.size());
   if (is_new) {
-    units_.push_back({key, static_cast<uint32_t>(arm), false, {}});
+    units_.Add({key, static_cast<uint32_t>(arm), false, {}});
     return Seen::kFirst;
   }
-  Unit& unit = units_[found->second];
+  const Unit& unit = units_[found->second];
   if (unit.arm == arm || unit.excluded) return Seen::kAgain;
-  unit.excluded = true;
+  units_.Change(found->second).excluded = true;
   ++excluded_;
   return Seen::kInAnotherArm;
 }
 
 void UnitTable::Record(const UnitKey& key, const Outcome& outcome) {
   const auto found = index_.find(key);
-  if (found != index_.end()) units_[found->second].sums.Add(outcome);
+  if (found != index_.end()) units_.Change(found->second).sums.Add(outcome);
+}
+
+UnitTable UnitTable::Share() {
+  UnitTable shared;
+  shared.units_ = units_.Share();
+  shared.excluded_ = excluded_;
+  return shared;
 }
 
 void UnitTable::Write(base::ByteWriter& writer) const {
   writer.PutU64(units_.size());
-  for (const Unit& unit : units_) {
+  for (size_t i = 0; i < units_.size(); ++i) {
+    const Unit& unit = units_[i];
     writer.PutU64(unit.key.high);
     writer.PutU64(unit.key.low);
     writer.PutU32(unit.arm);
@@ -117,7 +125,7 @@ bool UnitTable::Read(base::ByteReader& reader, size_t arms) {
     unit.sums = ReadSums(reader);
     if (unit.arm >= arms || !index_.try_emplace(unit.key, units_.size()).second) return false;
     excluded_ += unit.excluded;
-    units_.push_back(unit);
+    units_.Add(unit);
   }
   return reader.ok();
 }

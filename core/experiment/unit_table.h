@@ -6,11 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
+#include "core/base/block_list.h"
 #include "core/base/byte_codec.h"
 #include "core/experiment/design.h"
 
@@ -78,7 +77,10 @@ class UnitTable {
   // Of a unit that was exposed; others change nothing.
   void Record(const UnitKey& key, const Outcome& outcome);
 
-  const std::vector<Unit>& units() const { return units_; }
+  // What is in the table now, for reading: it finds no unit by its key.
+  UnitTable Share();
+
+  const base::BlockList<Unit>& units() const { return units_; }
   int64_t excluded() const { return excluded_; }
 
   void Write(base::ByteWriter& writer) const;
@@ -86,7 +88,7 @@ class UnitTable {
   bool Read(base::ByteReader& reader, size_t arms);
 
  private:
-  std::vector<Unit> units_;
+  base::BlockList<Unit> units_;
   std::unordered_map<UnitKey, size_t, UnitKeyHash> index_;
   int64_t excluded_ = 0;
 };

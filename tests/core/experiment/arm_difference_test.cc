@@ -23,15 +23,21 @@ Unit UnitIn(uint32_t arm, int64_t requests, int64_t errors, double log_sum, int6
 }
 
 TEST(ArmDifferenceTest, ClustersAreUnitsOfTheArmThatHaveTheMetricAndAreNotExcluded) {
-  std::vector<Unit> units = {UnitIn(0, 3, 1, -2, 2), UnitIn(1, 1, 0, -1, 1), UnitIn(0, 2, 0, 0, 0),
-                             UnitIn(0, 5, 5, -9, 5)};
-  units.back().excluded = true;
-  const auto errors = ClustersOf(units, 0, Metric::kErrors);
+  base::BlockList<Unit> units;
+  for (const Unit& unit : {UnitIn(0, 3, 1, -2, 2), UnitIn(1, 1, 0, -1, 1), UnitIn(0, 2, 0, 0, 0),
+                           UnitIn(0, 5, 5, -9, 5)}) {
+    units.Add(unit);
+  }
+  units.Change(3).excluded = true;
+  ASSERT_EQ(ClustersOfArms(units, 3, Metric::kErrors).size(), 3u);
+  EXPECT_EQ(ClustersOfArms(units, 3, Metric::kErrors)[1].size(), 1u);
+  EXPECT_TRUE(ClustersOfArms(units, 3, Metric::kErrors)[2].empty());
+  const auto errors = ClustersOfArms(units, 3, Metric::kErrors)[0];
   ASSERT_EQ(errors.size(), 2u);
   EXPECT_EQ(errors[0].difference, 1);
   EXPECT_EQ(errors[0].tokens, 3);
   EXPECT_EQ(errors[1].tokens, 2);
-  const auto gaps = ClustersOf(units, 0, Metric::kInterTokenLatency);
+  const auto gaps = ClustersOfArms(units, 3, Metric::kInterTokenLatency)[0];
   ASSERT_EQ(gaps.size(), 1u);
   EXPECT_EQ(gaps[0].difference, -2);
   EXPECT_EQ(gaps[0].tokens, 2);

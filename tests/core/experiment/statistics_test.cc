@@ -4,6 +4,7 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/experiment/assignment.h"
@@ -19,6 +20,11 @@ Design TestDesign() {
   design.salt = "salt";
   design.arms = {{"control", 1, 0}, {"tour", 1, kWhole}};
   return design;
+}
+
+ArmDifference Difference(const Statistics& statistics, Metric metric) {
+  const std::vector<compare::RatioEstimate> estimates = statistics.EstimatesOfArms(metric);
+  return {estimates[0], estimates[1]};
 }
 
 UnitKey Key(int i) { return UnitKey::Of(absl::StrCat("unit-", i)); }
@@ -73,7 +79,7 @@ TEST(StatisticsTest, AlphaIsSharedByArmsAndGuardrails) {
   Statistics statistics(design);
   const auto stop = Send(statistics, 3'000, 1.4, .02);
   ASSERT_TRUE(stop.has_value());
-  EXPECT_EQ(stop->interval->low, statistics.DifferenceOf(1, Metric::kTimeToFirstToken)
+  EXPECT_EQ(stop->interval->low, Difference(statistics, Metric::kTimeToFirstToken)
                                      .AnytimeLowerBound(.05 / 2 / 2, kTunedUnits));
 }
 
@@ -107,8 +113,8 @@ TEST(StatisticsTest, GuardrailsNeedAHundredUnitsInEachArm) {
   const auto stop = Send(statistics, 3'000, 100, 0);
   ASSERT_TRUE(stop.has_value());
   // Units that failed have no latency.
-  EXPECT_GE(statistics.UnitsOf(1), 100);
-  EXPECT_LE(statistics.UnitsOf(1), 105);
+  EXPECT_GE(statistics.TotalsOfArms()[1].units, 100);
+  EXPECT_LE(statistics.TotalsOfArms()[1].units, 105);
 }
 
 TEST(StatisticsTest, ALimitOfUnitsStopsTheExperiment) {
@@ -214,14 +220,15 @@ TEST(StatisticsTest, SumsLeaveExcludedUnitsOut) {
     statistics.Record(Key(i), outcome, kNow);
   }
   statistics.Expose(Key(2), 1, kNow);
-  EXPECT_EQ(statistics.UnitsOf(0), 2);
-  const RequestSums sums = statistics.SumsOf(0);
+  const std::vector<ArmTotals> totals = statistics.TotalsOfArms();
+  EXPECT_EQ(totals[0].units, 2);
+  const RequestSums& sums = totals[0].sums;
   EXPECT_EQ(sums.requests, 2);
   EXPECT_EQ(sums.unsticky, 2);
   EXPECT_EQ(sums.prompt_tokens, 8);
   EXPECT_EQ(sums.generated_tokens, 20);
   EXPECT_EQ(sums.errors + sums.cancelled, 0);
-  EXPECT_EQ(statistics.UnitsOf(1), 0);
+  EXPECT_EQ(totals[1].units, 0);
   EXPECT_EQ(statistics.units().excluded(), 1);
 }
 
@@ -254,13 +261,43 @@ TEST(StatisticsTest, GoOnAfterARestartToTheBit) {
   }
   EXPECT_EQ(straight.Save(), restarted.Save());
   EXPECT_EQ(Statistics::Restore(design, straight.Save())->Save(), straight.Save());
-  EXPECT_EQ(straight.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low,
-            restarted.DifferenceOf(1, Metric::kDuration).AnytimeInterval(.05, 1'000).low);
+  EXPECT_EQ(Difference(straight, Metric::kDuration).AnytimeInterval(.05, 1'000).low,
+            Difference(restarted, Metric::kDuration).AnytimeInterval(.05, 1'000).low);
   EXPECT_EQ(straight.sample_ratio().min_p(), restarted.sample_ratio().min_p());
   EXPECT_EQ(restarted.drift(1).of_control.counts().scored, 134);
   EXPECT_EQ(restarted.drift(1).of_arm.counts().scored, 266);
   EXPECT_EQ(straight.drift(1).of_arm.estimate().jackknife_error,
             restarted.drift(1).of_arm.estimate().jackknife_error);
+}
+
+TEST(StatisticsTest, WhatIsSharedStaysAsItWasWhileMoreComesIn) {
+  Statistics statistics(TestDesign());
+  const auto add_all = [&statistics](int units) {
+    Send(statistics, units, 1, 0);
+    for (int i = 0; i < units; ++i) {
+      const AnswerPair answer = {{.1 * i, 9, 1}, i % 2};
+      statistics.CountEligible(1, true);
+      statistics.AddPaired(1, Key(i), answer.cluster, kNow);
+      statistics.drift(1).of_control.Add(Key(i), answer);
+      statistics.drift(1).of_arm.Add(Key(i), answer);
+    }
+    statistics.Expose(Key(0), 1, kNow);
+  };
+  add_all(3'000);
+  const std::string saved = statistics.Save();
+  const std::unique_ptr<const Statistics> shared = statistics.Share();
+  EXPECT_EQ(shared->Save(), saved);
+  // Units that are there, in every block, and others.
+  add_all(6'000);
+  EXPECT_EQ(shared->Save(), saved);
+  EXPECT_EQ(shared->sample_ratio().units(), 3'000);
+  EXPECT_EQ(shared->units().excluded(), 1);
+  EXPECT_EQ(shared->drift(1).of_arm.estimate().clusters, 3'000);
+  EXPECT_EQ(shared->shadow(1).Peek(kNow).estimate.clusters, 3'000);
+  // And nothing that comes in is lost: the unit of two arms had two requests.
+  EXPECT_EQ(statistics.sample_ratio().units(), 6'000);
+  EXPECT_EQ(statistics.TotalsOfArms()[0].sums.requests + statistics.TotalsOfArms()[1].sums.requests,
+            9'000 - 2);
 }
 
 TEST(StatisticsTest, RestoreNothingThatWasAlteredOrIsOfAnotherDesign) {

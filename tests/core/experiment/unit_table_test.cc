@@ -25,7 +25,7 @@ TEST(UnitTableTest, AddsUpTheRequestsOfAUnit) {
   failed.unsticky = true;
   table.Record(ann, failed);
   ASSERT_EQ(table.units().size(), 1u);
-  const Unit& unit = table.units().front();
+  const Unit& unit = table.units()[0];
   EXPECT_EQ(unit.arm, 1u);
   EXPECT_EQ(unit.sums.requests, 2);
   EXPECT_EQ(unit.sums.errors, 1);
@@ -44,7 +44,7 @@ TEST(UnitTableTest, AUnitInTwoArmsIsExcludedAndCountedOnce) {
   EXPECT_EQ(table.Expose(ann, 1), UnitTable::Seen::kInAnotherArm);
   EXPECT_EQ(table.Expose(ann, 1), UnitTable::Seen::kAgain);
   EXPECT_EQ(table.Expose(ann, 0), UnitTable::Seen::kAgain);
-  EXPECT_TRUE(table.units().front().excluded);
+  EXPECT_TRUE(table.units()[0].excluded);
   EXPECT_EQ(table.excluded(), 1);
 }
 
@@ -52,13 +52,13 @@ TEST(UnitTableTest, ALatencyOfNothingHasALogarithmToo) {
   UnitTable table;
   table.Expose(UnitKey::Of("ann"), 0);
   table.Record(UnitKey::Of("ann"), Of(absl::ZeroDuration(), 1));
-  EXPECT_DOUBLE_EQ(table.units().front().sums.latencies[0].sum, std::log(1e-6));
+  EXPECT_DOUBLE_EQ(table.units()[0].sums.latencies[0].sum, std::log(1e-6));
 }
 
 TEST(UnitTableTest, RecordsNothingForUnitsThatWereNotExposed) {
   UnitTable table;
   table.Record(UnitKey::Of("ann"), Of(absl::Seconds(1), 1));
-  EXPECT_TRUE(table.units().empty());
+  EXPECT_EQ(table.units().size(), 0u);
 }
 
 // sha256sum
