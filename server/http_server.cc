@@ -3,10 +3,13 @@
 #include <civetweb.h>
 
 #include <algorithm>
+#include <atomic>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/base/mutex.h"
 #include "core/base/status_macros.h"
 #include "server/break_connections.h"
 #include "server/listen_probe.h"
@@ -16,11 +19,14 @@
 namespace scanserve::server {
 namespace {
 
-// A page takes milliseconds; more clients than threads wait in the queue.
-constexpr char kThreads[] = "8";
-constexpr char kWaitingConnections[] = "32";
-// For a client to send its request and to take the answer.
-constexpr char kTimeoutMilliseconds[] = "3000";
+// A connection has a thread from its beginning to its end. A page takes milliseconds.
+constexpr char kThreads[] = "16";
+// Above it clients that keep a thread waiting lose it, so that a few are always free.
+constexpr size_t kConnectionsLeftAlone = 12;
+// From here on it is remembered who came first, which takes a look at each descriptor.
+constexpr size_t kConnectionsUnwatched = 4;
+// What waits for a thread waits in the kernel, where it is not taken for one that has a thread.
+constexpr char kWaitingConnections[] = "1";
 constexpr char kMaxRequestBytes[] = "8192";
 // Of what CivetWeb says.
 constexpr size_t kMaxMessageBytes = 1'024;
@@ -54,8 +60,8 @@ int LogFromCivetweb(const mg_connection*, const char* message) {
 
 class HttpServerImpl final : public HttpServer {
  public:
-  HttpServerImpl(std::vector<HttpPage> pages, Authorize authorize)
-      : pages_(std::move(pages)), authorize_(std::move(authorize)) {
+  HttpServerImpl(std::vector<HttpPage> pages, Authorize authorize, absl::Duration patience)
+      : pages_(std::move(pages)), authorize_(std::move(authorize)), patience_(patience) {
     mg_init_library(0);
   }
 
@@ -73,6 +79,7 @@ class HttpServerImpl final : public HttpServer {
     SCANSERVE_ASSIGN_OR_RETURN(const auto address, ParseListen(listen));
     // CivetWeb says no more than that it failed; the reason has to be found out.
     SCANSERVE_RETURN_IF_ERROR(ProbeListen(address.first, address.second));
+    const std::string timeout = absl::StrCat(absl::ToInt64Milliseconds(patience_));
     const char* options[] = {"listening_ports",
                              listen.c_str(),
                              "num_threads",
@@ -80,7 +87,7 @@ class HttpServerImpl final : public HttpServer {
                              "connection_queue",
                              kWaitingConnections,
                              "request_timeout_ms",
-                             kTimeoutMilliseconds,
+                             timeout.c_str(),
                              "max_request_size",
                              kMaxRequestBytes,
                              "enable_keep_alive",
@@ -88,9 +95,13 @@ class HttpServerImpl final : public HttpServer {
                              nullptr};
     mg_callbacks callbacks{};
     callbacks.begin_request = [](mg_connection* connection) {
-      auto* server = static_cast<HttpServerImpl*>(mg_get_user_data(mg_get_context(connection)));
-      return server->Answer(connection);
+      return Of(connection).Answer(connection);
     };
+    callbacks.init_connection = [](const mg_connection* connection, void**) {
+      Of(connection).Begin();
+      return 0;
+    };
+    callbacks.connection_close = [](const mg_connection* connection) { Of(connection).End(); };
     callbacks.log_message = LogFromCivetweb;
     context_ = mg_start(&callbacks, this, options);
     mg_server_port port{};
@@ -104,10 +115,35 @@ class HttpServerImpl final : public HttpServer {
   int port() const override { return port_; }
 
  private:
-  int Answer(mg_connection* connection) const {
+  static HttpServerImpl& Of(const mg_connection* connection) {
+    return *static_cast<HttpServerImpl*>(mg_get_user_data(mg_get_context(connection)));
+  }
+
+  // A thread has taken a connection, and will now read its request.
+  void Begin() {
+    base::MutexLock lock(mutex_);
+    if (++connections_ > kConnectionsUnwatched && port_ > 0) {
+      limit_.Look(port_, kConnectionsLeftAlone, answered_);
+    }
+  }
+
+  void End() {
+    base::MutexLock lock(mutex_);
+    --connections_;
+  }
+
+  int Answer(mg_connection* connection) {
     const mg_request_info& request = *mg_get_request_info(connection);
-    const absl::string_view method = request.request_method;
-    return Send(connection, Reply(connection, request), method != "HEAD");
+    {
+      base::MutexLock lock(mutex_);
+      answered_.insert(request.remote_port);
+    }
+    const HttpReply reply = Reply(connection, request);
+    {
+      base::MutexLock lock(mutex_);
+      answered_.erase(answered_.find(request.remote_port));
+    }
+    return Send(connection, reply, absl::string_view(request.request_method) != "HEAD");
   }
 
   HttpReply Reply(mg_connection* connection, const mg_request_info& request) const {
@@ -128,16 +164,24 @@ class HttpServerImpl final : public HttpServer {
 
   const std::vector<HttpPage> pages_;
   const Authorize authorize_;
+  const absl::Duration patience_;
   mg_context* context_ = nullptr;
-  int port_ = 0;
+  // Threads of the port read it from their start on.
+  std::atomic<int> port_ = 0;
+  base::Mutex mutex_;
+  size_t connections_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The ports of clients whose pages are being made.
+  std::multiset<int> answered_ ABSL_GUARDED_BY(mutex_);
+  ConnectionLimit limit_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Open(const std::string& listen,
                                                              std::vector<HttpPage> pages,
-                                                             Authorize authorize) {
-  auto server = std::make_unique<HttpServerImpl>(std::move(pages), std::move(authorize));
+                                                             Authorize authorize,
+                                                             absl::Duration patience) {
+  auto server = std::make_unique<HttpServerImpl>(std::move(pages), std::move(authorize), patience);
   SCANSERVE_RETURN_IF_ERROR(server->Start(listen));
   return server;
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace scanserve::server {
 
@@ -39,11 +40,17 @@ class HttpServer {
   // UNAUTHENTICATED answers 401, any other error 403; neither says more.
   using Authorize = std::function<absl::Status(const HttpRequest&)>;
 
+  // For a client to send its request and to take the answer.
+  static constexpr absl::Duration kPatience = absl::Seconds(3);
+
   // Opens the port and answers GET and HEAD. `authorize`, which may be null, is asked before each
-  // page, on any thread. UNAVAILABLE with one sentence when the address cannot be had.
+  // page, on any thread. Connections that wait for their clients end after `patience`; while more
+  // than 12 are open the oldest of them end before, to make room. UNAVAILABLE with one sentence
+  // when the address cannot be had.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Open(const std::string& listen,
                                                           std::vector<HttpPage> pages,
-                                                          Authorize authorize);
+                                                          Authorize authorize,
+                                                          absl::Duration patience = kPatience);
   // Closes the port; returns when no page is being made.
   virtual ~HttpServer() = default;
 
