@@ -133,7 +133,7 @@ TEST(OpenLimitTest, ADocumentWithoutTokensWaitsForAClientThatReads) {
     for (; open && sent < kDocuments; ++sent) open = stream->Write(request);
   });
   // Until the server takes no more.
-  for (int64_t before = -1; before != sent; absl::SleepFor(absl::Milliseconds(300))) before = sent;
+  for (int64_t before = -1; before != sent; absl::SleepFor(absl::Seconds(2))) before = sent;
   EXPECT_LT(sent, kDocuments / 2);
   context.TryCancel();
   writer.join();
