@@ -14,6 +14,7 @@ from status_pb2 import Status
 
 from authority import Authority
 from command_line import ok, run, scanctl
+from deadline import wait_until
 from repository import ROOT
 from scanserve_client import CALL_SECONDS, Client, generate_request
 from secured import Secured, all_methods, new_token, outcome, tls, tls_flags
@@ -169,7 +170,7 @@ def test_client_certificates_are_asked_for_and_name_the_caller(start_server, tmp
     with Client(server.address, credentials=tls(authority, "", clients.issue("ann"))) as client:
         assert client.info().version
         client.activate()
-    assert "caller=certificate:" in server.log.read_text()
+    wait_until(lambda: "caller=certificate:" in server.log.read_text(), "the call's line")
 
 
 def test_a_caller_over_its_rate_waits_and_others_do_not(start_server, connect, tmp_path):
