@@ -11,9 +11,9 @@ namespace scanserve::server {
 OpenLimit::OpenLimit(int32_t most, std::string what) : most_(most), what_(std::move(what)) {}
 
 absl::StatusOr<OpenLimit::Place> OpenLimit::Enter() {
-  ++open_;
+  const bool free = open_.fetch_add(1) < most_;
   Place place(this);
-  if (open_ <= most_) return place;
+  if (free) return place;
   return WithRetryDelay(
       absl::ResourceExhaustedError(absl::StrCat(most_, " ", what_, " are open, which is all")),
       absl::Seconds(1));
