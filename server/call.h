@@ -45,9 +45,8 @@ class Call final : public OpenCall {
   Call& operator=(const Call&) = delete;
 
   // Finds out who calls, whether it may, and registers the call. `end_early`, which may be null, is
-  // called once at most, by EndEarly, on another thread. UNAUTHENTICATED,
-  // PERMISSION_DENIED or RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is
-  // stopping.
+  // called once at most, by EndEarly, on another thread. UNAUTHENTICATED, PERMISSION_DENIED or
+  // RESOURCE_EXHAUSTED as AccessControl says; UNAVAILABLE when the server is stopping.
   absl::Status Admit(std::function<void(const absl::Status&)> end_early);
 
   // Before Admit: the call changes what `name` names, or what becomes known later, and is told to
